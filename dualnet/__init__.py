@@ -1,0 +1,25 @@
+"""One model, two frameworks, and proof that they agree.
+
+The public names load on first use, so ``import dualnet`` imports neither torch nor TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dualnet.api import build, check, load
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "build", "check", "load", "specs"]
+
+_HOMES = {"build": "dualnet.api", "check": "dualnet.api", "load": "dualnet.api", "specs": "dualnet"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "specs":
+        return importlib.import_module("dualnet.specs")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    msg = f"module 'dualnet' has no attribute {name!r}; it has {', '.join(__all__)}"
+    raise AttributeError(msg)
