@@ -1,0 +1,267 @@
+"""Layers: what a network is made of. Each is a docstring and fields; behaviour lives in the backends' rules.
+
+Tensors are named and ordered channels-first: (N, C, H, W) images, (N, F) features. N never appears in a spec's shapes;
+``dim`` counts it, as in PyTorch, so dim 1 is the channel axis. Sizes of what comes in are inferred.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from dualnet.specs.initializers import Initializer
+from dualnet.specs.node import (
+    Axis,
+    Dims,
+    Fraction,
+    Kind,
+    Names,
+    Node,
+    NonNegative,
+    Padding,
+    Pair,
+    Pair0,
+    Positive,
+    Share,
+    Size,
+)
+
+
+@dataclass(frozen=True)
+class Layer(Node, family=True):
+    """Base of all layers.
+
+    ``name`` is unique in its block (chosen from the class name when left out). ``inputs`` names the wires it reads;
+    left out, it reads the layer above it.
+    """
+
+    name: str = field(default="", kw_only=True)
+    inputs: Names = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,)."""
+
+    features: Size
+    bias: bool = True
+    weight_init: Initializer | None = None
+    bias_init: Initializer | None = None
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """2-D cross-correlation, ``weight`` (channels, in / groups, kernel height, width), ``bias`` (channels,).
+
+    Explicit padding is zeros, the same on both ends. ``"same"`` gives ceil(size / stride) and puts the odd zero at
+    the end (TensorFlow's rule; at stride 1 PyTorch's too). Depthwise: groups = in-channels.
+    """
+
+    channels: Size
+    kernel: Pair
+    stride: Pair = 1
+    padding: Padding = 0
+    dilation: Pair = 1
+    groups: Size = 1
+    bias: bool = True
+    weight_init: Initializer | None = None
+    bias_init: Initializer | None = None
+
+
+@dataclass(frozen=True)
+class MaxPool2d(Layer):
+    """Maximum over windows; padding counts as minus infinity. ``stride`` left out is the kernel's size."""
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair0 = 0
+    ceil_mode: bool = False
+
+
+@dataclass(frozen=True)
+class AvgPool2d(Layer):
+    """Mean over windows. ``count_include_pad`` False divides by the number of real pixels (Keras's "same")."""
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair0 = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(Layer):
+    """Mean over windows ⌊i·H/size⌋ … ⌈(i+1)·H/size⌉, so that the output is ``size`` for any input."""
+
+    size: Pair
+
+
+@dataclass(frozen=True)
+class _BatchNorm(Layer):
+    epsilon: Positive = 1e-5
+    momentum: Share = 0.1
+    running_variance: Literal["unbiased", "biased"] = "unbiased"
+    affine: bool = True
+
+
+@dataclass(frozen=True)
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of (N, C) or (N, C, L) (Ioffe & Szegedy 2015).
+
+    running ← (1 - momentum)·running + momentum·batch: PyTorch's sense, 1 minus Keras's. ``running_variance``
+    "unbiased" multiplies the batch variance by n/(n-1) before it enters the running one (PyTorch), "biased" does not
+    (Keras).
+    """
+
+
+@dataclass(frozen=True)
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of (N, C, H, W); the fields mean what they mean in ``BatchNorm1d``."""
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Normalisation over the last ``axes`` axes (Ba et al. 2016), ``weight`` and ``bias`` of their shape."""
+
+    axes: Size = 1
+    epsilon: Positive = 1e-5
+    affine: bool = True
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Normalisation over groups of channels (Wu & He 2018), ``weight`` and ``bias`` (C,)."""
+
+    groups: Size
+    epsilon: Positive = 1e-5
+    affine: bool = True
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Inverted dropout: zero with probability ``rate`` and scale the rest by 1 / (1 - rate), in training only."""
+
+    rate: Fraction = 0.5
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(N, C, H, W) → (N, C·H·W) in channels-first order, on every backend."""
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """(N, …) → (N, *shape), reading and writing in channels-first order; one entry may be -1."""
+
+    shape: Dims
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """Sum of two or more inputs of equal rank, broadcast."""
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """Product of two or more inputs of equal rank, broadcast."""
+
+
+@dataclass(frozen=True)
+class Concat(Layer):
+    """Inputs joined along ``dim``."""
+
+    dim: Axis = 1
+
+
+@dataclass(frozen=True)
+class ReLU(Layer):
+    """max(x, 0) - shift. The course's shifted ReLU has shift 0.5."""
+
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Layer):
+    """x above 0, slope·x below. PyTorch's default slope is 0.01, Keras's layer has 0.3."""
+
+    slope: NonNegative = 0.01
+
+
+@dataclass(frozen=True)
+class ELU(Layer):
+    """x above 0, alpha·(eˣ - 1) below (Clevert et al. 2015)."""
+
+    alpha: Positive = 1.0
+
+
+@dataclass(frozen=True)
+class GELU(Layer):
+    """x·Φ(x) (Hendrycks & Gimpel 2016); ``approximate`` "tanh" is their formula with tanh."""
+
+    approximate: Literal["none", "tanh"] = "none"
+
+
+@dataclass(frozen=True)
+class Sigmoid(Layer):
+    """1 / (1 + e⁻ˣ)."""
+
+
+@dataclass(frozen=True)
+class Hardsigmoid(Layer):
+    """min(max(x + 3, 0), 6) / 6."""
+
+
+@dataclass(frozen=True)
+class Tanh(Layer):
+    """Hyperbolic tangent."""
+
+
+@dataclass(frozen=True)
+class SiLU(Layer):
+    """x·σ(x)."""
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """eˣ / Σ eˣ along ``dim``."""
+
+    dim: Axis = -1
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Layer):
+    """x - log Σ eˣ along ``dim``."""
+
+    dim: Axis = -1
+
+
+@dataclass(frozen=True)
+class Shared(Layer):
+    """The layer or block named ``of``, used once more with the same parameters (tied).
+
+    ``of`` is looked up in the block that holds this layer, then in the blocks around it; "block.layer" reaches inside.
+    """
+
+    of: str
+
+
+def _layers(value: object) -> tuple[Layer, ...]:
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(item, Layer) for item in value):
+        raise ValueError
+    return tuple(value)
+
+
+@dataclass(frozen=True)
+class Block(Layer):
+    """Named layers with their own wiring, nested to any depth.
+
+    ``ports`` are the names by which the layers inside call what the block is given; ``outputs`` the layers whose
+    outputs it gives back (left out: the last one). A block of several outputs is read as "block.layer".
+    """
+
+    layers: Annotated[tuple[Layer, ...], Kind("a list of one layer or more", _layers)]
+    ports: Names = ("input",)
+    outputs: Names = ()
+
+
+def Sequential(*layers: Layer, name: str = "") -> Block:
+    """Return a block whose layers follow one another."""
+    return Block(layers, name=name)

@@ -1,0 +1,57 @@
+"""Losses: what training minimises. Both frameworks' options are fields; the defaults are PyTorch's."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dualnet.specs.node import Fraction, Node, Numbers, Positive, Share
+
+
+@dataclass(frozen=True)
+class Loss(Node, family=True):
+    """Base of all losses. ``outputs`` (N, K), ``targets`` as each loss says."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """-log softmax(logits)[label], labels (N,) int64 (``torch.nn.CrossEntropyLoss``).
+
+    With ``class_weights`` w, the mean divides by Σ w[label] ("weights", PyTorch) or by N ("samples", Keras), and the
+    smoothed share of the loss is weighted class by class ("class", PyTorch) or by the sample's own w ("sample", Keras).
+    """
+
+    label_smoothing: Fraction = 0.0
+    class_weights: Numbers | None = None
+    mean_over: Literal["weights", "samples"] = "weights"
+    smoothing_weighted_by: Literal["class", "sample"] = "class"
+    reduction: Literal["mean", "sum"] = "mean"
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """(output - target)². "sum" adds all values (PyTorch), "sum_of_means" adds the samples' means (Keras's sum).
+
+    ``target`` is the label as a one-hot row, or the network's own input (an autoencoder).
+    """
+
+    reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
+    target: Literal["one_hot", "input"] = "one_hot"
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """max(x, 0) - x·t + log(1 + e^-|x|) of logits x and targets t in [0, 1] (``BCEWithLogitsLoss``)."""
+
+    reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
+    target: Literal["one_hot", "input"] = "one_hot"
+
+
+@dataclass(frozen=True)
+class Distillation(Loss):
+    """alpha·CE(logits, labels) + (1 - alpha)·T²·KL(softmax(teacher / T) ‖ softmax(logits / T)) (Hinton et al. 2015).
+
+    ``reduction`` of the KL term: "batchmean" divides the sum by N, "mean" by N·K (PyTorch's other one, K times less).
+    """
+
+    temperature: Positive = 10.0
+    alpha: Share = 0.1
+    reduction: Literal["batchmean", "mean"] = "batchmean"

@@ -1,0 +1,118 @@
+"""Spec: a model with its inputs, and the settings by which it starts, is fed, and learns."""
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from dualnet.errors import SpecError
+from dualnet.specs.graph import Scope, resolve
+from dualnet.specs.layers import Block, Layer
+from dualnet.specs.losses import CrossEntropy, Distillation, Loss
+from dualnet.specs.node import Kind, Node, Size, numbers, shape
+from dualnet.specs.optimizers import Adam, Clip, Optimizer, Schedule
+from dualnet.specs.shapes import Shape as ShapeOf
+from dualnet.specs.weights import Parameter, parameters
+
+
+def _inputs(value: Any) -> dict[str, ShapeOf]:
+    named = value if isinstance(value, dict) else {"input": value}
+    if not named:
+        raise ValueError
+    return {str(name): shape.accept(sizes) for name, sizes in named.items()}
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
+        raise ValueError
+    return value
+
+
+def _split(value: Any) -> str | tuple[float, ...]:
+    if isinstance(value, str) and value == "official":
+        return value
+    shares: tuple[float, ...] = numbers.accept(value)
+    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+        raise ValueError
+    return shares
+
+
+@dataclass(frozen=True)
+class Data(Node):
+    """What the network is fed. ``normalise`` "standard" subtracts the *training* mean and divides by its std."""
+
+    set: Literal["fashion_mnist", "mnist", "digits"] = "fashion_mnist"
+    split: Annotated[Any, Kind("'official' or three shares that add up to 1, such as [0.7, 0.15, 0.15]", _split)] = (
+        "official"
+    )
+    normalise: Literal["none", "standard"] = "none"
+
+
+@dataclass(frozen=True)
+class Training(Node):
+    """How the network learns. ``schedule`` left out keeps the learning rate, ``clip`` left out clips nothing."""
+
+    loss: Loss = CrossEntropy()  # noqa: RUF009 - frozen
+    optimizer: Optimizer = Adam()  # noqa: RUF009 - frozen
+    batch_size: Size = 100
+    epochs: Size = 4
+    clip: Clip | None = None
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True)
+class Student(Node):
+    """The network of the zoo that the parity run distils this one into, and by which loss."""
+
+    spec: str
+    loss: Loss = Distillation()  # noqa: RUF009 - frozen
+    epochs: Size = 2
+
+
+def _model(value: Any) -> Block:
+    """Return a model as a bare block: the spec has its name, and the spec's inputs are its ports."""
+    if isinstance(value, Layer) and not isinstance(value, Block):
+        return Block((value,))
+    if not isinstance(value, Block):
+        raise ValueError
+    return replace(value, name="", inputs=(), ports=("input",))
+
+
+@dataclass(frozen=True)
+class Spec(Node):
+    """One model for every framework.
+
+    ``inputs`` are shapes without the batch axis by name, or one shape. ``init`` is the preset for parameters whose
+    layer names no initializer. Raises ``SpecError``, naming the layer, if a shape cannot flow or a wire dangles.
+    """
+
+    name: Annotated[str, Kind("letters, digits, '_', '-' and '.', for reports and files are named after it", _name)]
+    model: Annotated[Block, Kind("a block of layers, such as Sequential(Linear(10))", _model)]
+    inputs: Annotated[Any, Kind("a shape without the batch axis, such as (1, 28, 28), or shapes by name", _inputs)]
+    about: str = ""
+    init: Literal["torch_default", "keras_default"] = "torch_default"
+    data: Data = Data()
+    training: Training = Training()
+    student: Student | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.graph  # noqa: B018 - resolving finds every fault of the wiring now, not when a framework is loaded
+
+    @cached_property
+    def graph(self) -> Scope:
+        """The explicit graph: every layer with its path, wires and shapes."""
+        return resolve(self.model, self.inputs)
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter and buffer by full name, in graph order."""
+        return parameters(self.graph, self.init)
+
+
+def student_name(spec: Spec) -> str:
+    """Return the name of the student's spec. Raises ``SpecError`` if the spec has none."""
+    if spec.student is None:
+        msg = f"Spec {spec.name!r} names no student."
+        raise SpecError(msg)
+    return spec.student.spec
