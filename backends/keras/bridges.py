@@ -1,0 +1,168 @@
+"""Keras layers for what ``keras.layers`` has no class for, or none with this meaning, or none that is float64-clean."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+register = keras.saving.register_keras_serializable("dualnet")
+
+
+class Configured(keras.layers.Layer):
+    """A layer whose constructor arguments are its configuration."""
+
+    def __init__(self, *, dtype: Any = None, name: str | None = None, **options: Any) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.options = options
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | self.options
+
+
+@register
+class ShiftedReLU(Configured):
+    """max(x, 0) - shift."""
+
+    def __init__(self, shift: float, **rest: Any) -> None:
+        super().__init__(shift=shift, **rest)
+        self.shift = shift
+
+    def call(self, x: Any) -> Any:
+        """Return max(x, 0) - shift."""
+        return ops.relu(x) - self.shift
+
+
+@register
+class LeakyReLU(Configured):
+    """x above 0, slope·x below. TensorFlow's own op holds the slope in float32."""
+
+    def __init__(self, slope: float, **rest: Any) -> None:
+        super().__init__(slope=slope, **rest)
+        self.slope = slope
+
+    def call(self, x: Any) -> Any:
+        """Return where(x > 0, x, slope·x)."""
+        return ops.where(x > 0, x, self.slope * x)
+
+
+@register
+class GELU(Configured):
+    """x·Φ(x), or its tanh form. TensorFlow's own op holds its constants in float32."""
+
+    def __init__(self, approximate: bool = False, **rest: Any) -> None:
+        super().__init__(approximate=approximate, **rest)
+        self.approximate = approximate
+
+    def call(self, x: Any) -> Any:
+        """Return the activation of x."""
+        if self.approximate:
+            return 0.5 * x * (1.0 + ops.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
+        return 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
+
+
+@register
+class LogSoftmax(Configured):
+    """x - log Σ eˣ along an axis."""
+
+    def __init__(self, axis: int = -1, **rest: Any) -> None:
+        super().__init__(axis=axis, **rest)
+        self.axis = axis
+
+    def call(self, x: Any) -> Any:
+        """Return the log of the softmax of x."""
+        return ops.log_softmax(x, axis=self.axis)
+
+
+@register
+class Pad2D(Configured):
+    """Padding of height and width with one value, by ((top, bottom), (left, right))."""
+
+    def __init__(self, padding: Any, value: float = 0.0, **rest: Any) -> None:
+        super().__init__(padding=padding, value=value, **rest)
+        self.padding, self.value = padding, value
+
+    def call(self, x: Any) -> Any:
+        """Return x, (N, H, W, C), padded."""
+        return ops.pad(x, ((0, 0), *(tuple(side) for side in self.padding), (0, 0)), constant_values=self.value)
+
+
+@register
+class Slice2D(Configured):
+    """Every ``stride``-th row and column: what is left of a stride-1 result where a stride is not offered."""
+
+    def __init__(self, stride: Any, **rest: Any) -> None:
+        super().__init__(stride=stride, **rest)
+        self.stride = stride
+
+    def call(self, x: Any) -> Any:
+        """Return x[:, ::s, ::t]."""
+        return x[:, :: self.stride[0], :: self.stride[1]]
+
+
+@register
+class Scale2D(Configured):
+    """Each pixel times a constant (H, W) factor: corrects the divisor of padded average pooling."""
+
+    def __init__(self, factors: Any, **rest: Any) -> None:
+        super().__init__(factors=factors, **rest)
+        self.factors = np.asarray(factors, dtype="float64")
+
+    def call(self, x: Any) -> Any:
+        """Return x times the factors."""
+        return x * ops.convert_to_tensor(self.factors[None, :, :, None], dtype=x.dtype)
+
+
+@register
+class WindowMeans(Configured):
+    """Adaptive average pooling: rows and columns averaged by two constant matrices."""
+
+    def __init__(self, size: Any, **rest: Any) -> None:
+        super().__init__(size=size, **rest)
+        self.size = size
+
+    def call(self, x: Any) -> Any:
+        """Return (N, *size, C)."""
+        rows, columns = (
+            ops.convert_to_tensor(_means(n, o), dtype=x.dtype) for n, o in zip(x.shape[1:3], self.size, strict=True)
+        )
+        return ops.einsum("ah,bw,nhwc->nabc", rows, columns, x)
+
+
+def _means(size: int, out: int) -> Any:
+    """Return (out, size): row i averages ⌊i·size/out⌋ … ⌈(i+1)·size/out⌉ (``nn.AdaptiveAvgPool2d``)."""
+    matrix = np.zeros((out, size))
+    for i in range(out):
+        first, last = i * size // out, -(-(i + 1) * size // out)
+        matrix[i, first:last] = 1.0 / (last - first)
+    return matrix
+
+
+@register
+class GroupedConv2D(keras.layers.Conv2D):
+    """Conv2D with groups as separate convolutions. Keras compiles a grouped one anew at each eager call."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Return the groups' convolutions, joined."""
+        pairs = zip(ops.split(inputs, self.groups, axis=-1), ops.split(kernel, self.groups, axis=-1), strict=True)
+        return ops.concatenate([super(GroupedConv2D, self).convolution_op(x, k) for x, k in pairs], axis=-1)
+
+
+@register
+class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
+    """BatchNormalization whose moving variance follows the unbiased batch variance, as PyTorch's does."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return inputs normalised by the batch in training, by the moving statistics else."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        axes = [axis for axis in range(len(inputs.shape)) if axis != self.axis % len(inputs.shape)]
+        mean, variance = ops.moments(inputs, axes=axes)
+        count = ops.cast(ops.size(inputs), inputs.dtype) / inputs.shape[self.axis]
+        unbiased = variance * (count / (count - 1.0))
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        scale, offset = (self.gamma, self.beta) if self.scale else (None, None)
+        return ops.batch_normalization(inputs, mean, variance, self.axis, offset, scale, self.epsilon)

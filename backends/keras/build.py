@@ -1,0 +1,149 @@
+"""Building: the graph of a spec becomes a functional model of nested models that keep its names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from dualnet.backends.keras import bridges
+from dualnet.backends.keras.dropout import SharedDropout
+from dualnet.backends.keras.initializers import initializer
+from dualnet.backends.keras.layers import Place, lower
+from dualnet.backends.keras.layout import Layouts, layouts, plain
+from dualnet.backends.masks import key
+from dualnet.specs.graph import Scope, Step
+from dualnet.specs.layers import Dropout
+from dualnet.specs.spec import Spec
+from dualnet.specs.weights import parameters_of
+
+HOMES = {"layers": keras.layers, "bridges": bridges}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A live model, its layers by path (the last of a chain makes the step's output), and its layouts."""
+
+    model: Any
+    layers: dict[str, list[Any]]
+    layouts: Layouts
+    places: dict[str, Place]
+
+    def weighted(self, path: str) -> Any:
+        """Return the layer of a chain that holds its weights: the one that bears the step's name."""
+        name = path.rpartition(".")[2]
+        return next(layer for layer in self.layers[path] if layer.name == name)
+
+    def run(self, step: Step, inputs: Sequence[Any], training: bool) -> Any:
+        """Return the output of a step's chain on tensors."""
+        return run(self.layers[step.path], inputs, training)
+
+
+class Builder:
+    """Makes the layers of a spec; ``mask_step`` and ``mask_seed`` replace dropout's masks by shared ones."""
+
+    def __init__(self, spec: Spec, dtype: str, mask_step: Any = None, mask_seed: int | None = None) -> None:
+        self.spec, self.dtype, self.mask_step, self.mask_seed = spec, dtype, mask_step, mask_seed
+        self.layouts = layouts(spec.graph, [len(shape) for shape in spec.inputs.values()])
+        self.layers: dict[str, list[Any]] = {}
+        self.places: dict[str, Place] = {}
+        self.blocks: dict[str, Any] = {}
+
+    def build(self) -> Built:
+        """Return the live model."""
+        shapes = [tuple(shape[axis] for axis in plain(len(shape)).axes) for shape in self.spec.inputs.values()]
+        model = self._model(self.spec.graph, shapes, self.spec.name)
+        return Built(model, self.layers, self.layouts, self.places)
+
+    def _model(self, scope: Scope, shapes: Sequence[tuple[int | None, ...]], name: str) -> Any:
+        inputs = [
+            keras.Input(shape, dtype=self.dtype, name=port) for shape, port in zip(shapes, scope.ports, strict=True)
+        ]
+        wires = dict(zip(scope.ports, inputs, strict=True))
+        for step in scope.steps:
+            made = self._apply(step, [wires[wire] for wire in step.inputs])
+            wires.update(zip(step.made, made, strict=True))
+        outputs = [wires[wire] for wire in scope.outputs]
+        return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=name)
+
+    def _apply(self, step: Step, inputs: list[Any]) -> tuple[Any, ...]:
+        if step.body is None:
+            self._make(step)
+            return (run(self.layers[step.path], inputs, None),)
+        if step.shared and step.owner in self.blocks:
+            self._adopt(step)
+            block = self.blocks[step.owner]
+        else:
+            block = self._model(step.body, [tensor.shape[1:] for tensor in inputs], step.name)
+        self.blocks[step.path] = block
+        made = block(inputs if len(inputs) > 1 else inputs[0])
+        return tuple(made) if len(step.made) > 1 else (made,)
+
+    def _adopt(self, step: Step) -> None:
+        """Enter the layers of a shared block under the path of its second use too."""
+        assert step.body is not None  # only blocks are adopted
+        for leaf in step.body.leaves():
+            self.layers[leaf.path] = self.layers[leaf.owner]
+            self.places[leaf.path] = self._place(leaf)
+
+    def _make(self, step: Step) -> None:
+        self.places[step.path] = place = self._place(step)
+        if step.shared:
+            self.layers[step.path] = self.layers[step.owner]
+        elif isinstance(step.layer, Dropout) and self.mask_seed is not None:
+            self.layers[step.path] = [self._masked(step, place)]
+        else:
+            self.layers[step.path] = self._chain(step, place)
+
+    def _place(self, step: Step) -> Place:
+        return Place(step, self.layouts.reads[step.path], self.layouts.gives[step.path])
+
+    def _chain(self, step: Step, place: Place) -> list[Any]:
+        calls = lower(place)
+        starts = {
+            argument: initializer(self.spec.parameters[f"{step.path}.{parameter.name}"])
+            for parameter in parameters_of(step.layer, step.in_shapes)
+            if (argument := _argument(calls, parameter.name))
+        }
+        main = max(range(len(calls)), key=lambda index: _holds(calls[index].target))
+        made = []
+        for index, each in enumerate(calls):
+            name = step.name if index == main else f"{step.name}_{each.target.rpartition('.')[2].lower()}"
+            made.append(each.make(HOMES, name=name, dtype=self.dtype, **(starts if index == main else {})))
+        return made
+
+    def _masked(self, step: Step, place: Place) -> Any:
+        layer = step.layer
+        assert isinstance(layer, Dropout) and self.mask_seed is not None  # asked by the caller
+        shared = key(self.mask_seed, step.path)
+        return SharedDropout(
+            layer.rate, shared, self.mask_step, place.reads[0], step.in_shapes[0], name=step.name, dtype=self.dtype
+        )
+
+
+def run(layers: Sequence[Any], inputs: Sequence[Any], training: bool | None) -> Any:
+    """Return the output of a chain of layers on the tensors that its step reads."""
+    value: Any = inputs if len(inputs) > 1 else inputs[0]
+    for layer in layers:
+        value = layer(value) if training is None or not _moody(layer) else layer(value, training=training)
+    return value
+
+
+def _moody(layer: Any) -> bool:
+    """Return whether a layer acts differently in training."""
+    return isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Dropout, SharedDropout))
+
+
+def _holds(target: str) -> bool:
+    """Return whether a call makes the layer that does the step's work, rather than prepare or finish it."""
+    return target.rpartition(".")[2] not in ("ZeroPadding2D", "Pad2D", "Slice2D", "Scale2D", "Permute")
+
+
+def _argument(calls: list[Any], parameter: str) -> str | None:
+    """Return the keyword by which a layer takes a parameter's initializer; None for norms, whose own are the spec's."""
+    targets = {each.target.rpartition(".")[2] for each in calls}
+    if "DepthwiseConv2D" in targets:
+        return {"weight": "depthwise_initializer", "bias": "bias_initializer"}[parameter]
+    if targets & {"Dense", "Conv2D", "GroupedConv2D"}:
+        return {"weight": "kernel_initializer", "bias": "bias_initializer"}[parameter]
+    return None

@@ -1,0 +1,57 @@
+"""Device, precision, threads and seeds of Keras; the one place that decides how TensorFlow starts."""
+
+import contextlib
+import os
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else TensorFlow takes the whole GPU from torch
+
+import keras
+import tensorflow as tf
+
+from dualnet.backends import check
+from dualnet.errors import DeviceError, UnsupportedError
+
+if keras.config.backend() != "tensorflow":
+    msg = f"dualnet runs Keras on TensorFlow. Received: KERAS_BACKEND={keras.config.backend()}; unset it."
+    raise UnsupportedError(msg)
+
+# One thread unless the user says otherwise, as for torch: small nets gain nothing from more, and busy machines lose.
+with contextlib.suppress(RuntimeError):  # TensorFlow already runs: the process belongs to somebody else
+    tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+    tf.config.threading.set_inter_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+
+
+def precision(name: str) -> str:
+    """Return the name of a precision. Raises ``DeviceError`` for one that is not offered."""
+    return check.dtype(name)
+
+
+def place(name: str) -> str:
+    """Return TensorFlow's name of a device: cpu, gpu or cuda:N. Raises ``DeviceError`` if this machine lacks it."""
+    kind, _, number = name.partition(":")
+    if name == "cpu":
+        return "/CPU:0"
+    if kind not in ("gpu", "cuda") or (number and not number.isdigit()):
+        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
+        raise DeviceError(msg)
+    gpus = tf.config.list_physical_devices("GPU")
+    if int(number or 0) >= len(gpus):
+        msg = f"keras: TensorFlow sees {len(gpus)} GPUs on this machine. Received: device={name!r}"
+        raise DeviceError(msg)
+    exact()
+    return f"/GPU:{int(number or 0)}"
+
+
+def exact() -> None:
+    """Switch TF32 off: it keeps 10 bits of a mantissa, and no verdict survives that."""
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def facts() -> dict[str, Any]:
+    """Return the versions, devices and threads."""
+    devices = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return {"version": f"{keras.__version__} on TensorFlow {tf.__version__}", "devices": devices, "threads": threads or "all"}

@@ -1,0 +1,87 @@
+"""Native draws: each initializer as a ``keras.initializers`` object, on Keras's own generator.
+
+Bounds come from the spec's fans, which Keras would count otherwise for depthwise kernels and could not know for a bias.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import initializers as K
+from keras import ops
+
+from dualnet.specs import initializers as I
+from dualnet.specs.draw import draw, fan
+from dualnet.specs.weights import Parameter
+
+
+def initializer(parameter: Parameter) -> Any:
+    """Return the live initializer of a parameter, seeded by Keras's global generator."""
+    return RULES[type(parameter.initializer)](parameter.initializer, parameter)
+
+
+class TruncatedNormalBetween(K.Initializer):
+    """N(mean, std²) on [low, high]: Φ⁻¹ of uniform draws. ``keras.initializers.TruncatedNormal`` only cuts at 2σ."""
+
+    def __init__(self, mean: float, std: float, low: float, high: float) -> None:
+        self.mean, self.std, self.low, self.high = mean, std, low, high
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return a tensor of draws."""
+        low, high = (math.erf((bound - self.mean) / self.std * math.sqrt(0.5)) for bound in (self.low, self.high))
+        drawn = keras.random.uniform(shape, low, high, dtype="float64", seed=K.RandomUniform().seed)
+        value = self.mean + self.std * math.sqrt(2.0) * ops.erfinv(drawn)
+        return ops.convert_to_tensor(np.clip(ops.convert_to_numpy(value), self.low, self.high), dtype=dtype)
+
+
+class Fixed(K.Initializer):
+    """An initializer that draws nothing (eye, dirac), computed once in the spec's layout and laid out by the session."""
+
+    def __init__(self, start: I.Initializer) -> None:
+        self.start = start
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return the tensor for a Dense kernel (in, out) or a convolution kernel (kh, kw, in, out)."""
+        axes = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
+        spec_shape = tuple(int(shape[axis]) for axis in axes)
+        filled = draw(Parameter("weight", spec_shape, self.start, 1, 1))
+        return ops.convert_to_tensor(filled.transpose(np.argsort(axes)), dtype=dtype)
+
+
+def _between(bound: float) -> Any:
+    return K.RandomUniform(-bound, bound)
+
+
+def _spread(variance: float, truncated: bool) -> Any:
+    std = math.sqrt(variance)
+    return K.TruncatedNormal(stddev=std / I.TRUNCATED_STD) if truncated else K.RandomNormal(stddev=std)
+
+
+def _glorot(p: Parameter) -> float:
+    return 2.0 / (p.fan_in + p.fan_out)
+
+
+def _gain(i: Any) -> float:
+    return I.gain(i.nonlinearity, i.slope)
+
+
+RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
+    I.Zeros: lambda i, p: K.Zeros(),
+    I.Ones: lambda i, p: K.Ones(),
+    I.Constant: lambda i, p: K.Constant(i.value),
+    I.Uniform: lambda i, p: K.RandomUniform(i.low, i.high),
+    I.Normal: lambda i, p: K.RandomNormal(i.mean, i.std),
+    I.TruncatedNormal: lambda i, p: TruncatedNormalBetween(i.mean, i.std, i.low, i.high),
+    I.Eye: lambda i, p: Fixed(i),
+    I.Dirac: lambda i, p: Fixed(i),
+    I.Orthogonal: lambda i, p: K.Orthogonal(i.gain),
+    I.XavierUniform: lambda i, p: _between(i.gain * math.sqrt(3.0 * _glorot(p))),
+    I.XavierNormal: lambda i, p: _spread(i.gain**2 * _glorot(p), i.truncated),
+    I.KaimingUniform: lambda i, p: _between(_gain(i) * math.sqrt(3.0 / fan(i, p))),
+    I.KaimingNormal: lambda i, p: _spread(_gain(i) ** 2 / fan(i, p), i.truncated),
+    I.LecunUniform: lambda i, p: _between(math.sqrt(3.0 / p.fan_in)),
+    I.LecunNormal: lambda i, p: _spread(1.0 / p.fan_in, i.truncated),
+    I.FanInUniform: lambda i, p: _between(1.0 / math.sqrt(p.fan_in)),
+}

@@ -1,0 +1,269 @@
+"""Session and backend of Keras; see ``dualnet.backends.protocol``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualnet.backends.keras import device as devices  # first: it decides how TensorFlow starts
+
+import keras  # isort: skip
+import tensorflow as tf  # isort: skip
+
+from dualnet.backends import check
+from dualnet.backends.keras.build import Builder, Built
+from dualnet.backends.keras.initializers import initializer
+from dualnet.backends.keras.layout import plain
+from dualnet.backends.keras.losses import loss_function
+from dualnet.backends.keras.train import Held, Trainer
+from dualnet.backends.keras.weights import Carrier, carrier
+from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
+from dualnet.backends.walk import walk
+from dualnet.specs.draw import draw
+from dualnet.specs.graph import Step
+from dualnet.specs.losses import Loss
+from dualnet.specs.optimizers import Clip, Optimizer
+from dualnet.specs.spec import Spec
+
+# What ``structure`` reads back: attribute of a live layer → field of the spec.
+SETTINGS = {"epsilon": "epsilon", "momentum": "momentum", "slope": "slope", "alpha": "alpha", "rate": "rate"}
+
+
+class KerasSession:
+    """One live ``keras.Model`` of a spec."""
+
+    def __init__(self, spec: Spec, dtype: str, device: str, seed: int) -> None:
+        self.spec, self.dtype, self.device = spec, devices.precision(dtype), devices.place(device)
+        with tf.device(self.device):
+            self.mask_step = tf.Variable(0, dtype=tf.int64, trainable=False)
+            self.built = Builder(spec, self.dtype, self.mask_step, seed).build()
+        self.model = self.built.model
+        self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
+        self.held: dict[str, Held] = {}
+        self.trainer: Trainer | None = None
+        self._forward = {mode: tf.function(lambda *x, mode=mode: self._watch(x, mode)) for mode in (False, True)}
+        self._predict = tf.function(lambda x: self.model(x, training=False), reduce_retracing=True)
+
+    def structure(self) -> list[LayerFacts]:
+        """Return the layers in graph order, with the settings that the live objects hold."""
+        return [self._facts(step) for step in self.spec.graph.leaves()]
+
+    def _facts(self, step: Step) -> LayerFacts:
+        layer = self.built.layers[step.path][-1] if not self._owns(step) else self.built.weighted(step.path)
+        found = {field: getattr(layer, name) for name, field in SETTINGS.items() if isinstance(getattr(layer, name, None), float)}
+        if "momentum" in found:
+            found["momentum"] = 1.0 - found["momentum"]  # Keras weights the old statistics, the spec the new
+        count = sum(int(np.prod(v.shape)) for v in layer.trainable_weights) if self._owns(step) else 0
+        shape = self.built.places[step.path].gives
+        return {
+            "path": step.path,
+            "kind": type(layer).__name__,
+            "shape": [step.out_shapes[0][axis] for axis in shape.axes],
+            "parameters": count,
+            "settings": found,
+        }
+
+    def _owns(self, step: Step) -> bool:
+        return not step.shared and any(name.startswith(f"{step.path}.") for name in self.spec.parameters)
+
+    def trainable(self) -> list[str]:
+        """Return the names of the parameters that Keras would train."""
+        trained = {id(variable) for variable in self.model.trainable_variables}
+        return [name for name, (variable, _) in self._carried().items() if id(variable) in trained]
+
+    def _carried(self) -> dict[str, tuple[Any, Carrier]]:
+        return carried(self.spec, self.built)
+
+    def weights(self) -> Arrays:
+        """Return every parameter and buffer by name, copied."""
+        return {name: np.ascontiguousarray(c.to_spec(v.numpy())) for name, (v, c) in self._carried().items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Put parameters and buffers into the model. Raises ``WeightsError`` unless names and shapes are the spec's."""
+        check.weights(self.spec, weights)
+        for name, (variable, carrier) in self._carried().items():
+            variable.assign(carrier.to_keras(np.asarray(weights[name], dtype=self.dtype)))
+
+    def draw(self, seed: int) -> None:
+        """Start all parameters anew by ``keras.initializers``."""
+        keras.utils.set_random_seed(seed)
+        restart(self.spec, self.built, self.dtype)
+
+    def forward(self, inputs: Mapping[str, Array], *, training: bool = False, step: int = 0) -> Forward:
+        """Run the model; parameters and buffers stay as they were. ``step`` chooses the dropout masks."""
+        tensors, before = self._inputs(inputs), self.weights() if training else {}
+        self.mask_step.assign(step)
+        with tf.device(self.device):
+            outputs = self.model(tensors if len(tensors) > 1 else tensors[0], training=training)
+            _, seen = self._forward[training](*tensors)
+        if training:
+            self.load(before)
+        made = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        return {"outputs": self._outputs(made), "layers": self._logical(seen)}
+
+    def _watch(self, tensors: Sequence[Any], training: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        seen = {}
+
+        def visit(at: Step, arguments: list[Any]) -> Any:
+            seen[at.path] = self.built.run(at, arguments, training)
+            return seen[at.path]
+
+        return walk(self.spec.graph, tensors, visit), seen
+
+    def _logical(self, seen: Mapping[str, Any]) -> Arrays:
+        gives = self.built.layouts.gives
+        return {path: np.ascontiguousarray(gives[path].logical(tensor.numpy())) for path, tensor in seen.items()}
+
+    def _outputs(self, tensors: Sequence[Any]) -> list[Array]:
+        return [np.ascontiguousarray(plain(t.ndim - 1).logical(t.numpy())) for t in tensors]
+
+    def layer(self, path: str, inputs: Sequence[Array], *, training: bool = False, step: int = 0) -> Array:
+        """Run one layer on given inputs; parameters and buffers stay as they were."""
+        place, before = self.built.places[path], self.weights()
+        self.mask_step.assign(step)
+        tensors = [self._tensor(layout.physical(np.asarray(a))) for layout, a in zip(place.reads, inputs, strict=True)]
+        with tf.device(self.device):
+            made = self.built.run(place.step, tensors, training)
+        self.load(before)
+        return np.ascontiguousarray(place.gives.logical(made.numpy()))
+
+    def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
+        """Return the loss of given outputs."""
+        given = (self._tensor(outputs), self._tensor(targets), None if soft is None else self._tensor(soft))
+        return float(loss_function(loss)(*given))
+
+    def gradients(
+        self,
+        inputs: Mapping[str, Array],
+        loss: Loss | None,
+        targets: Array | Sequence[Array],
+        soft: Array | None = None,
+        *,
+        training: bool = False,
+        step: int = 0,
+    ) -> Gradients:
+        """Return gradients of a loss, or, for ``loss`` None, of Σ outputs·targets."""
+        tensors, before = self._inputs(inputs), self.weights()
+        self.mask_step.assign(step)
+        trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
+        variables = [variable.value for variable, _ in trained.values()]
+
+        @tf.function
+        def run() -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                outputs, seen = self._watch(tensors, training)
+                value = self._value(outputs, loss, targets, soft)
+            return value, seen, tape.gradient(value, [variables, tensors, seen], unconnected_gradients="zero")
+
+        with tf.device(self.device):
+            value, _, (of_variables, of_inputs, of_layers) = run()
+        self.load(before)
+        parameters = zip(trained.items(), of_variables, strict=True)
+        return {
+            "loss": float(value),
+            "parameters": {name: np.ascontiguousarray(c.to_spec(g.numpy())) for (name, (_, c)), g in parameters},
+            "inputs": dict(zip(self.spec.inputs, self._outputs(of_inputs), strict=True)),
+            "layers": self._logical(of_layers),
+        }
+
+    def _value(self, outputs: Sequence[Any], loss: Loss | None, targets: Any, soft: Array | None) -> Any:
+        if loss is not None:
+            return loss_function(loss)(outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft))
+        weights = [self._tensor(plain(np.ndim(t) - 1).physical(np.asarray(t))) for t in targets]
+        return sum(tf.reduce_sum(o * w) for o, w in zip(outputs, weights, strict=True))
+
+    def hold(
+        self,
+        name: str,
+        inputs: Mapping[str, Array],
+        targets: Array | None = None,
+        labels: Array | None = None,
+        soft: Array | None = None,
+    ) -> None:
+        """Keep a data set on the device under a name."""
+        rest = {"targets": targets, "labels": labels, "soft": soft}
+        with tf.device(self.device):
+            kept = {key: None if array is None else self._physical(array) for key, array in rest.items()}
+            self.held[name] = {"inputs": self._inputs(inputs), **kept}
+
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
+        """Make a fresh optimizer: step 0, empty slots."""
+        trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
+        with tf.device(self.device):
+            self.trainer = Trainer(self.model, trained, loss, optimizer, clip, self.mask_step)
+
+    def steps(self, data: str, indices: Array, rates: Array) -> Progress:
+        """Take one training step on each row of ``indices``."""
+        assert self.trainer is not None  # the protocol: prepare comes first
+        with tf.device(self.device):
+            return self.trainer.steps(self.held[data], indices, rates)
+
+    def slots(self) -> Arrays:
+        """Return the optimizer's state by ``parameter/slot``, and ``step``."""
+        return self.trainer.slots() if self.trainer else {}
+
+    def load_slots(self, slots: Mapping[str, Array]) -> None:
+        """Put the optimizer's state back."""
+        assert self.trainer is not None  # the protocol: prepare comes first
+        self.trainer.load_slots(slots)
+
+    def predict(self, data: str, batch_size: int = 1000) -> Array:
+        """Return the first output for a whole held data set, in evaluation mode."""
+        inputs = self.held[data]["inputs"]
+        made = []
+        for start in range(0, int(inputs[0].shape[0]), batch_size):
+            batch = [tensor[start : start + batch_size] for tensor in inputs]
+            outputs = self._predict(batch if len(batch) > 1 else batch[0])
+            made.append(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
+        return np.concatenate(self._outputs(made))
+
+    def _inputs(self, inputs: Mapping[str, Array]) -> list[Any]:
+        check.inputs(self.spec, inputs)
+        return [self._physical(inputs[name]) for name in self.spec.inputs]
+
+    def _physical(self, array: Any) -> Any:
+        return self._tensor(plain(np.ndim(array) - 1).physical(np.asarray(array)))
+
+    def _tensor(self, array: Any) -> Any:
+        array = np.asarray(array)
+        return tf.constant(array, dtype=self.dtype if array.dtype.kind == "f" else tf.int64)
+
+
+def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
+    """Return the variable and the carrier of every parameter and buffer by name."""
+    found = {}
+    for name in spec.parameters:
+        path, _, own = name.rpartition(".")
+        carries = carrier(built.places[path], own)
+        found[name] = (getattr(built.weighted(path), carries.variable), carries)
+    return found
+
+
+def restart(spec: Spec, built: Built, dtype: str) -> None:
+    """Start all parameters anew by ``keras.initializers``."""
+    for name, (variable, _) in carried(spec, built).items():
+        variable.assign(initializer(spec.parameters[name])(variable.shape, dtype=dtype))
+
+
+class KerasBackend:
+    """Keras 3 on TensorFlow."""
+
+    name = "keras"
+
+    def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
+        """Return a live functional ``keras.Model``; images go in and come out as (N, H, W, C)."""
+        with tf.device(devices.place(device)):
+            built = Builder(spec, devices.precision(dtype)).build()
+        if seed is not None:
+            for name, (variable, carries) in carried(spec, built).items():
+                variable.assign(carries.to_keras(draw(spec.parameters[name], seed, name).astype(dtype)))
+        return built.model
+
+    def session(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0) -> KerasSession:
+        """Return a session; ``seed`` keys the weights' start and the dropout masks."""
+        return KerasSession(spec, dtype, device, seed)
+
+    def facts(self) -> dict[str, Any]:
+        """Return versions, devices and threads."""
+        return devices.facts()

@@ -1,0 +1,5 @@
+"""PyTorch: a spec becomes an ``nn.Module``."""
+
+from dualnet.backends.torch.session import TorchBackend
+
+BACKEND = TorchBackend()

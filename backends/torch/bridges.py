@@ -1,0 +1,101 @@
+"""Modules for what ``torch.nn`` has no class for, or none with this meaning."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Add(nn.Module):
+    """Sum of its inputs."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return Σ inputs, broadcast."""
+        total = inputs[0]
+        for tensor in inputs[1:]:
+            total = total + tensor
+        return total
+
+
+class Multiply(nn.Module):
+    """Product of its inputs."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return Π inputs, broadcast."""
+        product = inputs[0]
+        for tensor in inputs[1:]:
+            product = product * tensor
+        return product
+
+
+class Concat(nn.Module):
+    """Inputs joined along ``dim``."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the joined inputs."""
+        return torch.cat(inputs, self.dim)
+
+
+class Reshape(nn.Module):
+    """(N, …) → (N, *shape)."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x in the new shape."""
+        return x.reshape(x.shape[0], *self.shape)
+
+
+class ShiftedReLU(nn.Module):
+    """max(x, 0) - shift."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return max(x, 0) - shift."""
+        return F.relu(x) - self.shift
+
+
+class Hardsigmoid(nn.Module):
+    """relu6(x + 3) / 6. ``nn.Hardsigmoid`` multiplies the gradient by float32(1/6), also in float64."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu6(x + 3) / 6."""
+        return F.relu6(x + 3) / 6
+
+
+class SameConv2d(nn.Conv2d):
+    """Conv2d of output size ceil(size / stride), the odd zero of padding at the end (TensorFlow's "same")."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of the padded x."""
+        pads: list[int] = []
+        for size, kernel, stride, dilation in zip(x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True):
+            total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+            pads = [total // 2, total - total // 2, *pads]
+        return self._conv_forward(F.pad(x, pads), self.weight, self.bias)
+
+
+class BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """BatchNorm whose running variance follows the biased batch variance, as Keras's does."""
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
+        """Accept any rank."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x normalised by the batch in training, by the running statistics else."""
+        if not self.training:
+            return super().forward(x)
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        with torch.no_grad():
+            variance, mean = torch.var_mean(x, axes, correction=0)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance, self.momentum)
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)

@@ -1,0 +1,59 @@
+"""Building: the graph of a spec becomes nested modules that keep its names."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dualnet.backends.call import Call
+from dualnet.backends.masks import key
+from dualnet.backends.torch import bridges, dropout
+from dualnet.backends.torch.layers import lower
+from dualnet.specs.graph import Scope, Step
+from dualnet.specs.layers import Dropout
+from dualnet.specs.spec import Spec
+
+HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout}
+
+
+class Block(nn.Module):
+    """The modules of one block and their wiring."""
+
+    def __init__(self, scope: Scope, modules: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.scope = scope
+        # Written past add_module, which refuses names such as "type" or "train" that a spec may use.
+        self._modules.update(modules)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return the block's outputs: a tensor, or a tuple of them."""
+        wires = dict(zip(self.scope.ports, inputs, strict=True))
+        for step in self.scope.steps:
+            made = self._modules[step.name](*(wires[name] for name in step.inputs))
+            wires.update(zip(step.made, made if len(step.made) > 1 else (made,), strict=True))
+        outputs = tuple(wires[name] for name in self.scope.outputs)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+
+def build(spec: Spec, dtype: torch.dtype, device: torch.device, mask_seed: int | None = None) -> tuple[Block, dict[str, Any]]:
+    """Return the live model and its layers by path; ``mask_seed`` replaces dropout's masks by shared ones."""
+    modules: dict[str, nn.Module] = {}
+    model = _block(spec.graph, modules, mask_seed)
+    return model.to(device=device, dtype=dtype), modules
+
+
+def _block(scope: Scope, modules: dict[str, nn.Module], mask_seed: int | None) -> Block:
+    made = {}
+    for step in scope.steps:
+        if step.body is None:
+            made[step.name] = modules[step.owner] if step.shared else _call(step, mask_seed).make(HOMES)
+        else:
+            made[step.name] = _block(step.body, modules, mask_seed)
+        modules[step.path] = made[step.name]
+    return Block(scope, made)
+
+
+def _call(step: Step, mask_seed: int | None) -> Call:
+    if isinstance(step.layer, Dropout) and mask_seed is not None:
+        return Call("dropout.SharedDropout", (step.layer.rate, key(mask_seed, step.path)), {})
+    return lower(step)

@@ -1,0 +1,47 @@
+"""Device, precision, threads and seeds of PyTorch."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp's spinning made busy machines 100 times slower
+
+import torch
+
+from dualnet.backends import check
+from dualnet.errors import DeviceError
+
+
+def precision(name: str) -> torch.dtype:
+    """Return the torch dtype of a precision. Raises ``DeviceError`` for one that is not offered."""
+    found: torch.dtype = getattr(torch, check.dtype(name))
+    return found
+
+
+def place(name: str) -> torch.device:
+    """Return the device of a name: cpu, gpu or cuda:N. Raises ``DeviceError`` if this machine lacks it."""
+    try:
+        device = torch.device("cuda:0" if name == "gpu" else name)
+    except RuntimeError:
+        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
+        raise DeviceError(msg) from None
+    if device.type not in ("cpu", "cuda"):
+        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
+        raise DeviceError(msg)
+    if device.type == "cuda":
+        if (device.index or 0) >= torch.cuda.device_count():
+            msg = f"torch: this machine has {torch.cuda.device_count()} GPUs. Received: device={name!r}"
+            raise DeviceError(msg)
+        exact()
+    return device
+
+
+def exact() -> None:
+    """Switch TF32 off: it keeps 10 bits of a mantissa, and no verdict survives that."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def facts() -> dict[str, Any]:
+    """Return the version, devices and threads."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"version": torch.__version__, "devices": ["cpu", *gpus], "threads": torch.get_num_threads()}

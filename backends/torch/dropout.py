@@ -1,0 +1,34 @@
+"""Dropout by shared masks: the same entries fall on every framework."""
+
+import torch
+from torch import Tensor, nn
+
+from dualnet.backends.masks import GOLDEN, MIX1, MIX2, SHIFTS, STRIDE, signed
+
+
+class SharedDropout(nn.Module):
+    """Inverted dropout whose mask is a function of (key, step, index). The session sets ``step``."""
+
+    def __init__(self, rate: float, key: int) -> None:
+        super().__init__()
+        self.rate, self.key, self.step = rate, key, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x with dropped entries in training mode, x itself else."""
+        if not self.training or self.rate == 0.0:
+            return x
+        kept = uniforms(self.key, self.step, x.numel(), x.device).reshape(x.shape) >= self.rate
+        return x * kept.to(x.dtype) / (1.0 - self.rate)
+
+
+def uniforms(key: int, step: int, size: int, device: torch.device) -> Tensor:
+    """Return ``masks.uniforms`` in wrap-around int64, whose bits are those of uint64."""
+    z = (torch.arange(size, dtype=torch.int64, device=device) + signed(key + step * STRIDE)) * signed(GOLDEN)
+    z = (z ^ _right(z, SHIFTS[0])) * signed(MIX1)
+    z = (z ^ _right(z, SHIFTS[1])) * signed(MIX2)
+    return _right(z ^ _right(z, SHIFTS[2]), 11).to(torch.float64) * 2.0**-53
+
+
+def _right(z: Tensor, bits: int) -> Tensor:
+    """Return z >> bits with zeros shifted in."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)

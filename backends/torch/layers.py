@@ -1,0 +1,86 @@
+"""Rules: each layer of a spec as a constructor call of ``torch.nn``, trivial ones a line of the table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dualnet.backends.call import Call, call, short, unless
+from dualnet.specs import layers as L
+from dualnet.specs.graph import Step
+
+
+def lower(step: Step) -> Call:
+    """Return the call that makes a step's module."""
+    made: Call = RULES[type(step.layer)](step.layer, step.in_shapes[0])
+    return made
+
+
+def _linear(layer: L.Linear, shape: tuple[int, ...]) -> Call:
+    return call("nn.Linear", shape[-1], layer.features, **unless(True, bias=layer.bias))
+
+
+def _conv(layer: L.Conv2d, shape: tuple[int, ...]) -> Call:
+    options = unless(1, stride=short(layer.stride), dilation=short(layer.dilation), groups=layer.groups)
+    options |= unless(True, bias=layer.bias)
+    sizes = (shape[0], layer.channels, short(layer.kernel))
+    if layer.padding == "same":
+        return call("bridges.SameConv2d", *sizes, **options)
+    return call("nn.Conv2d", *sizes, **unless(0, padding=short(layer.padding)), **options)
+
+
+def _window(layer: L.MaxPool2d | L.AvgPool2d) -> dict[str, Any]:
+    options = unless(None, stride=layer.stride and short(layer.stride)) | unless(0, padding=short(layer.padding))
+    return options | unless(False, ceil_mode=layer.ceil_mode)
+
+
+def _avg_pool(layer: L.AvgPool2d, shape: tuple[int, ...]) -> Call:
+    counted = unless(True, count_include_pad=layer.count_include_pad)
+    return call("nn.AvgPool2d", short(layer.kernel), **_window(layer), **counted)
+
+
+def _batch_norm(layer: L.BatchNorm1d | L.BatchNorm2d, shape: tuple[int, ...]) -> Call:
+    options = unless(1e-5, eps=layer.epsilon) | unless(0.1, momentum=layer.momentum) | unless(True, affine=layer.affine)
+    biased = layer.running_variance == "biased"
+    return call("bridges.BiasedBatchNorm" if biased else f"nn.{type(layer).__name__}", shape[0], **options)
+
+
+def _layer_norm(layer: L.LayerNorm, shape: tuple[int, ...]) -> Call:
+    options = unless(1e-5, eps=layer.epsilon) | unless(True, elementwise_affine=layer.affine)
+    return call("nn.LayerNorm", shape[-layer.axes :], **options)
+
+
+def _group_norm(layer: L.GroupNorm, shape: tuple[int, ...]) -> Call:
+    options = unless(1e-5, eps=layer.epsilon) | unless(True, affine=layer.affine)
+    return call("nn.GroupNorm", layer.groups, shape[0], **options)
+
+
+def _relu(layer: L.ReLU, shape: tuple[int, ...]) -> Call:
+    return call("bridges.ShiftedReLU", layer.shift) if layer.shift else call("nn.ReLU")
+
+
+RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
+    L.Linear: _linear,
+    L.Conv2d: _conv,
+    L.MaxPool2d: lambda layer, shape: call("nn.MaxPool2d", short(layer.kernel), **_window(layer)),
+    L.AvgPool2d: _avg_pool,
+    L.AdaptiveAvgPool2d: lambda layer, shape: call("nn.AdaptiveAvgPool2d", short(layer.size)),
+    L.BatchNorm1d: _batch_norm,
+    L.BatchNorm2d: _batch_norm,
+    L.LayerNorm: _layer_norm,
+    L.GroupNorm: _group_norm,
+    L.Dropout: lambda layer, shape: call("nn.Dropout", layer.rate),
+    L.Flatten: lambda layer, shape: call("nn.Flatten"),
+    L.Reshape: lambda layer, shape: call("bridges.Reshape", *layer.shape),
+    L.Add: lambda layer, shape: call("bridges.Add"),
+    L.Multiply: lambda layer, shape: call("bridges.Multiply"),
+    L.Concat: lambda layer, shape: call("bridges.Concat", layer.dim),
+    L.ReLU: _relu,
+    L.LeakyReLU: lambda layer, shape: call("nn.LeakyReLU", layer.slope),
+    L.ELU: lambda layer, shape: call("nn.ELU", layer.alpha),
+    L.GELU: lambda layer, shape: call("nn.GELU", **unless("none", approximate=layer.approximate)),
+    L.Sigmoid: lambda layer, shape: call("nn.Sigmoid"),
+    L.Hardsigmoid: lambda layer, shape: call("bridges.Hardsigmoid"),
+    L.Tanh: lambda layer, shape: call("nn.Tanh"),
+    L.SiLU: lambda layer, shape: call("nn.SiLU"),
+    L.Softmax: lambda layer, shape: call("nn.Softmax", layer.dim),
+    L.LogSoftmax: lambda layer, shape: call("nn.LogSoftmax", layer.dim),
+}

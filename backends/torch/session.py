@@ -1,0 +1,242 @@
+"""Session and backend of PyTorch; see ``dualnet.backends.protocol``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dualnet.backends import check
+from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
+from dualnet.backends.torch import device as devices
+from dualnet.backends.torch.build import build
+from dualnet.backends.torch.dropout import SharedDropout
+from dualnet.backends.torch.initializers import fill
+from dualnet.backends.torch.losses import loss_function
+from dualnet.backends.torch.train import Held, Trainer
+from dualnet.backends.walk import walk
+from dualnet.specs.draw import draw
+from dualnet.specs.graph import Step
+from dualnet.specs.losses import Loss
+from dualnet.specs.optimizers import Clip, Optimizer
+from dualnet.specs.spec import Spec
+
+# What ``structure`` reads back: attribute of a live module → field of the spec.
+SETTINGS = {"eps": "epsilon", "momentum": "momentum", "negative_slope": "slope", "alpha": "alpha", "p": "rate", "rate": "rate"}
+
+
+class TorchSession:
+    """One live ``nn.Module`` of a spec."""
+
+    def __init__(self, spec: Spec, dtype: str, device: str, seed: int) -> None:
+        self.spec = spec
+        self.dtype, self.device = devices.precision(dtype), devices.place(device)
+        self.model, self.layers = build(spec, self.dtype, self.device, mask_seed=seed)
+        self.model.eval()
+        self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
+        self.held: dict[str, Held] = {}
+        self.trainer: Trainer | None = None
+
+    def structure(self) -> list[LayerFacts]:
+        """Return the layers in graph order, with the settings that the live objects hold."""
+        return [self._facts(step) for step in self.spec.graph.leaves()]
+
+    def _facts(self, step: Step) -> LayerFacts:
+        module = self.layers[step.path]
+        found = {field: getattr(module, name) for name, field in SETTINGS.items() if isinstance(getattr(module, name, None), float)}
+        count = 0 if step.shared else sum(p.numel() for p in module.parameters())
+        return {
+            "path": step.path,
+            "kind": type(module).__name__,
+            "shape": list(step.out_shapes[0]),
+            "parameters": count,
+            "settings": found,
+        }
+
+    def trainable(self) -> list[str]:
+        """Return the names of the parameters that torch would train."""
+        return [name for name, tensor in self._tensors().items() if isinstance(tensor, nn.Parameter) and tensor.requires_grad]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        places = ((name, name.rpartition(".")) for name in self.spec.parameters)
+        return {name: getattr(self.layers[path], own) for name, (path, _, own) in places}
+
+    def weights(self) -> Arrays:
+        """Return every parameter and buffer by name, copied."""
+        return {name: _numpy(tensor) for name, tensor in self._tensors().items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Put parameters and buffers into the model. Raises ``WeightsError`` unless names and shapes are the spec's."""
+        check.weights(self.spec, weights)
+        with torch.no_grad():
+            for name, tensor in self._tensors().items():
+                tensor.copy_(self._tensor(weights[name]))
+
+    def draw(self, seed: int) -> None:
+        """Start all parameters anew by ``torch.nn.init``."""
+        torch.manual_seed(seed)
+        for name, tensor in self._tensors().items():
+            fill(tensor, self.spec.parameters[name])
+
+    def forward(self, inputs: Mapping[str, Array], *, training: bool = False, step: int = 0) -> Forward:
+        """Run the model; parameters and buffers stay as they were. ``step`` chooses the dropout masks."""
+        tensors, seen, before = self._inputs(inputs), {}, self.weights()
+
+        def visit(at: Step, arguments: list[Tensor]) -> Tensor:
+            seen[at.path] = self.layers[at.path](*arguments)
+            return seen[at.path]
+
+        with torch.no_grad(), _mode(self.model, training, step):
+            outputs = self.model(*tensors)
+            walk(self.spec.graph, tensors, visit)
+        if training:
+            self.load(before)
+        made = outputs if isinstance(outputs, tuple) else (outputs,)
+        return {"outputs": [_numpy(t) for t in made], "layers": {path: _numpy(t) for path, t in seen.items()}}
+
+    def layer(self, path: str, inputs: Sequence[Array], *, training: bool = False, step: int = 0) -> Array:
+        """Run one layer on given inputs; parameters and buffers stay as they were."""
+        before = self.weights()
+        with torch.no_grad(), _mode(self.model, training, step):
+            made = _numpy(self.layers[path](*(self._tensor(array) for array in inputs)))
+        self.load(before)
+        return made
+
+    def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
+        """Return the loss of given outputs."""
+        with torch.no_grad():
+            given = (self._tensor(outputs), self._tensor(targets), None if soft is None else self._tensor(soft))
+            return float(loss_function(loss)(*given))
+
+    def gradients(
+        self,
+        inputs: Mapping[str, Array],
+        loss: Loss | None,
+        targets: Array | Sequence[Array],
+        soft: Array | None = None,
+        *,
+        training: bool = False,
+        step: int = 0,
+    ) -> Gradients:
+        """Return gradients of a loss, or, for ``loss`` None, of Σ outputs·targets."""
+        tensors, seen, before = [t.requires_grad_() for t in self._inputs(inputs)], {}, self.weights()
+
+        def visit(at: Step, arguments: list[Tensor]) -> Tensor:
+            seen[at.path] = self.layers[at.path](*arguments)
+            return seen[at.path]
+
+        with _mode(self.model, training, step):
+            outputs = walk(self.spec.graph, tensors, visit)
+            if loss is None:
+                value = sum((o * self._tensor(t)).sum() for o, t in zip(outputs, targets, strict=True))
+            else:
+                value = loss_function(loss)(outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft))
+        trained = {name: t for name, t in self._tensors().items() if t.requires_grad}
+        wanted = [*trained.values(), *tensors, *seen.values()]
+        found = torch.autograd.grad(value, wanted, allow_unused=True)
+        arrays = [_numpy(torch.zeros_like(t) if g is None else g) for t, g in zip(wanted, found, strict=True)]
+        self.load(before)
+        first, second = len(trained), len(trained) + len(tensors)
+        return {
+            "loss": float(value.detach()),
+            "parameters": dict(zip(trained, arrays[:first], strict=True)),
+            "inputs": dict(zip(self.spec.inputs, arrays[first:second], strict=True)),
+            "layers": dict(zip(seen, arrays[second:], strict=True)),
+        }
+
+    def hold(
+        self,
+        name: str,
+        inputs: Mapping[str, Array],
+        targets: Array | None = None,
+        labels: Array | None = None,
+        soft: Array | None = None,
+    ) -> None:
+        """Keep a data set on the device under a name."""
+        rest = {"targets": targets, "labels": labels, "soft": soft}
+        kept = {key: None if array is None else self._tensor(array) for key, array in rest.items()}
+        self.held[name] = {"inputs": self._inputs(inputs), **kept}
+
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
+        """Make a fresh optimizer: step 0, empty slots."""
+        named = {name: t for name, t in self._tensors().items() if isinstance(t, nn.Parameter)}
+        self.trainer = Trainer(self.model, named, loss, optimizer, clip)
+
+    def steps(self, data: str, indices: Array, rates: Array) -> Progress:
+        """Take one training step on each row of ``indices``."""
+        assert self.trainer is not None  # the protocol: prepare comes first
+        return self.trainer.steps(self.held[data], torch.as_tensor(indices, device=self.device), rates)
+
+    def slots(self) -> Arrays:
+        """Return the optimizer's state by ``parameter/slot``, and ``step``."""
+        return self.trainer.slots() if self.trainer else {}
+
+    def load_slots(self, slots: Mapping[str, Array]) -> None:
+        """Put the optimizer's state back."""
+        assert self.trainer is not None  # the protocol: prepare comes first
+        self.trainer.load_slots(slots)
+
+    def predict(self, data: str, batch_size: int = 1000) -> Array:
+        """Return the first output for a whole held data set, in evaluation mode."""
+        inputs: list[Tensor] = self.held[data]["inputs"]  # type: ignore[assignment]
+        self.model.eval()
+        with torch.inference_mode():
+            made = [self.model(*batch) for batch in zip(*(t.split(batch_size) for t in inputs), strict=True)]
+        return np.concatenate([_numpy(out[0] if isinstance(out, tuple) else out) for out in made])
+
+    def _inputs(self, inputs: Mapping[str, Array]) -> list[Tensor]:
+        check.inputs(self.spec, inputs)
+        return [self._tensor(inputs[name]) for name in self.spec.inputs]
+
+    def _tensor(self, array: Any) -> Tensor:
+        array = np.asarray(array)
+        dtype = self.dtype if array.dtype.kind == "f" else torch.int64
+        return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=self.device)
+
+
+class _mode:  # noqa: N801 - a context manager, used as a verb
+    """Train or evaluation mode and the step of the dropout masks; evaluation mode afterwards."""
+
+    def __init__(self, model: nn.Module, training: bool, step: int) -> None:
+        self.model, self.training, self.step = model, training, step
+
+    def __enter__(self) -> None:
+        self.model.train(self.training)
+        for module in self.model.modules():
+            if isinstance(module, SharedDropout):
+                module.step = self.step
+
+    def __exit__(self, *error: object) -> None:
+        self.model.eval()
+
+
+def _numpy(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().numpy().copy()
+
+
+class TorchBackend:
+    """PyTorch."""
+
+    name = "torch"
+
+    def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
+        """Return a live ``nn.Module`` in evaluation mode, taking (N, C, H, W)."""
+        model, layers = build(spec, devices.precision(dtype), devices.place(device))
+        with torch.no_grad():
+            for name, parameter in spec.parameters.items():
+                path, _, own = name.rpartition(".")
+                tensor = getattr(layers[path], own)
+                if seed is None:
+                    fill(tensor, parameter)
+                else:
+                    tensor.copy_(torch.from_numpy(draw(parameter, seed, name)))
+        return model.eval()
+
+    def session(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0) -> TorchSession:
+        """Return a session; ``seed`` keys the weights' start and the dropout masks."""
+        return TorchSession(spec, dtype, device, seed)
+
+    def facts(self) -> dict[str, Any]:
+        """Return versions, devices and threads."""
+        return devices.facts()
