@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from dualnet.errors import SpecError
 from dualnet.specs.node import Node, NonNegative, Positive
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
@@ -19,6 +20,12 @@ TRUNCATED_STD = 0.87962566103423978
 @dataclass(frozen=True)
 class Initializer(Node, family=True):
     """Base of all initializers."""
+
+
+def _ordered(node: Initializer, low: float, high: float) -> None:
+    if low >= high:
+        msg = f"{node.place()}: low must lie below high. Received: low={low} and high={high}"
+        raise SpecError(msg)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,10 @@ class Uniform(Initializer):
     low: float = 0.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ordered(self, self.low, self.high)
+
 
 @dataclass(frozen=True)
 class Normal(Initializer):
@@ -65,6 +76,10 @@ class TruncatedNormal(Initializer):
     std: Positive = 1.0
     low: float = -2.0
     high: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ordered(self, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -138,7 +153,7 @@ class FanInUniform(Initializer):
 def gain(nonlinearity: str, slope: float = 0.01) -> float:
     """Return the gain that keeps variance through a nonlinearity (``torch.nn.init.calculate_gain``)."""
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
-    return math.sqrt(2.0 / (1.0 + slope**2)) if nonlinearity == "leaky_relu" else gains[nonlinearity]
+    return math.sqrt(2.0 / (1.0 + slope * slope)) if nonlinearity == "leaky_relu" else gains[nonlinearity]
 
 
 PRESETS: dict[str, dict[str, Initializer]] = {

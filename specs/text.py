@@ -19,7 +19,7 @@ FORMAT = 1
 def to_data(spec: Spec) -> dict[str, Any]:
     """Return a spec as plain data: numbers, texts, lists and dictionaries."""
     data: dict[str, Any] = {"dualnet": FORMAT}
-    own = {name: _plain(value) for name, value in spec.fields() if name != "model"}
+    own = {name: plain(value) for name, value in spec.fields() if name != "model"}
     ahead = {name: own.pop(name) for name in ("name", "about", "init", "inputs") if name in own}
     return data | ahead | _block(spec.model) | own
 
@@ -60,6 +60,12 @@ def _spec(data: Any, where: str) -> Spec:
 def _known() -> list[str]:
     """Return the names that may stand at the top of a file."""
     return ["dualnet", "layers", "outputs", *(field.name for field in fields(Spec) if field.name != "model")]
+
+
+def node(family: type[Node], data: dict[str, Any], where: str) -> Node:
+    """Return the node of a family that plain data describes. Raises ``SpecError``, opened by ``where``."""
+    made: Node = _node(family, data, where)
+    return made
 
 
 def dumps(spec: Spec) -> str:
@@ -122,21 +128,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a node, or what nodes hold, as plain data."""
     if isinstance(value, Block):
         return {"op": "Block", **_block(value)}
     if isinstance(value, Node):
         named = {"op": type(value).__name__} if hasattr(type(value), "registry") else {}
-        return named | {name: _plain(item) for name, item in value.fields()}
+        return named | {name: plain(item) for name, item in value.fields()}
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
 def _block(block: Block) -> dict[str, Any]:
-    data = {name: _plain(value) for name, value in block.fields()}
+    data = {name: plain(value) for name, value in block.fields()}
     return {"layers": data.pop("layers"), **data}
 
 

@@ -1,0 +1,187 @@
+"""Random valid specs: every layer and initializer, nested blocks, branches, shared layers, several inputs and outputs.
+
+A network grows layer by layer, each drawn for the rank of a wire that stands above it. One that cannot follow
+(``resolve`` refuses it) gives way to a Tanh, so that the rules of shapes are not written a second time here.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from dualnet import specs as S
+from dualnet.errors import SpecError
+from dualnet.specs.graph import resolve
+from dualnet.specs.losses import Loss
+from dualnet.specs.node import Node
+from dualnet.specs.optimizers import Optimizer, Schedule
+
+Shape = tuple[int, ...]
+small = st.integers(1, 4)
+pair = small | st.tuples(small, small)
+epsilon = st.sampled_from([1e-5, 1e-3, 0.1])
+signed = st.floats(-2, 2)
+positive = st.floats(1e-300, 4)
+below_one = st.floats(0, 1, exclude_max=True)
+
+
+def nodes(cls: type[Node], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return nodes of a class, each of the given fields drawn or left at its default."""
+    return st.fixed_dictionaries({}, optional=fields).map(lambda chosen: cls(**chosen))
+
+
+mode = {
+    "mode": st.sampled_from(["fan_in", "fan_out"]),
+    "nonlinearity": st.sampled_from(["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]),
+    "slope": signed,
+}
+fill_any = (
+    st.just(S.Zeros())
+    | st.just(S.Ones())
+    | st.just(S.FanInUniform())
+    | st.just(S.LecunUniform())
+    | st.builds(S.Constant, st.floats(allow_nan=False, allow_infinity=False))
+    | nodes(S.Uniform, low=st.floats(-2, -0.1), high=st.floats(1, 2))
+    | nodes(S.Normal, mean=signed, std=st.floats(0, 4))
+    | nodes(S.TruncatedNormal, mean=signed, std=st.floats(0.5, 4), low=st.floats(-3, -1), high=st.floats(1, 3))
+    | nodes(S.XavierUniform, gain=positive)
+    | nodes(S.XavierNormal, gain=positive, truncated=st.booleans())
+    | nodes(S.KaimingUniform, **mode)
+    | nodes(S.KaimingNormal, **mode, truncated=st.booleans())
+    | nodes(S.LecunNormal, truncated=st.booleans())
+)
+fill_weight = fill_any | nodes(S.Orthogonal, gain=signed)
+
+
+def layers_of(cls: type[S.Layer], needed: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
+    """Return layers of a class, the optional fields drawn or left at their defaults."""
+    return st.fixed_dictionaries(needed, optional=optional).map(lambda chosen: cls(**chosen))
+
+
+conv = {"stride": pair, "padding": st.integers(0, 2) | st.just("same"), "dilation": pair, "groups": small}
+pool = {"stride": pair, "padding": st.integers(0, 1), "ceil_mode": st.booleans()}
+norm = {"epsilon": epsilon, "affine": st.booleans()}
+running = {**norm, "momentum": st.floats(0, 1), "running_variance": st.sampled_from(["unbiased", "biased"])}
+start = {"bias": st.booleans(), "bias_init": st.none() | fill_any}
+dim = st.integers(-3, 3)
+linear = layers_of(S.Linear, {"features": small, "weight_init": st.none() | fill_weight | st.just(S.Eye())}, **start)
+filters = {"channels": small, "kernel": pair, "weight_init": st.none() | fill_weight | st.just(S.Dirac())}
+pointwise = st.one_of(
+    nodes(S.LayerNorm, **norm, axes=st.integers(1, 3)),
+    layers_of(S.GroupNorm, {"groups": small}, **norm),
+    nodes(S.Dropout, rate=below_one),
+    st.just(S.Flatten()),
+    st.builds(S.Reshape, st.permutations([-1, 2, 3]) | st.permutations([-1, 2]) | st.just([-1])),
+    nodes(S.ReLU, shift=signed),
+    nodes(S.LeakyReLU, slope=st.floats(0, 2)),
+    nodes(S.ELU, alpha=positive),
+    nodes(S.GELU, approximate=st.sampled_from(["none", "tanh"])),
+    st.sampled_from([S.Sigmoid(), S.Hardsigmoid(), S.Tanh(), S.SiLU()]),
+    nodes(S.Softmax, dim=dim),
+    nodes(S.LogSoftmax, dim=dim),
+)
+windows = st.one_of(
+    layers_of(S.MaxPool2d, {"kernel": pair}, **pool),
+    layers_of(S.AvgPool2d, {"kernel": pair}, **pool, count_include_pad=st.booleans()),
+    layers_of(S.AdaptiveAvgPool2d, {"size": pair}),
+    nodes(S.BatchNorm2d, **running),
+)
+conv2d = layers_of(S.Conv2d, filters, **conv, **start)
+image_layers = pointwise | windows
+feature_layers = pointwise | nodes(S.BatchNorm1d, **running)
+losses: st.SearchStrategy[Loss] = st.one_of(
+    nodes(S.CrossEntropy, label_smoothing=below_one, class_weights=st.lists(positive, min_size=1, max_size=4)),
+    nodes(S.MeanSquaredError, reduction=st.sampled_from(["mean", "sum", "sum_of_means"])),
+    nodes(S.BinaryCrossEntropy, target=st.sampled_from(["one_hot", "input"])),
+    nodes(S.Distillation, temperature=positive, alpha=st.floats(0, 1)),
+)
+rate = {"learning_rate": st.floats(0, 1), "weight_decay": st.floats(0, 1)}
+optimizers: st.SearchStrategy[Optimizer] = st.one_of(
+    nodes(S.SGD, **rate, momentum=below_one, velocity=st.sampled_from(["gradient", "update"])),
+    nodes(S.Adam, **rate, beta1=below_one, amsgrad=st.booleans()),
+    nodes(S.AdamW, **rate, beta2=below_one, decay=st.sampled_from(["coupled", "decoupled"])),
+    nodes(S.RMSprop, **rate, alpha=below_one, centered=st.booleans()),
+)
+schedules: st.SearchStrategy[Schedule] = st.builds(S.StepDecay, small, positive) | st.builds(
+    S.CosineDecay, small, below_one
+)
+clips = st.builds(S.Clip, st.sampled_from(["global_norm", "norm", "value"]), positive, st.floats(0, 1))
+trainings = nodes(
+    S.Training, loss=losses, optimizer=optimizers, batch_size=small, epochs=small, clip=clips, schedule=schedules
+)
+datas = nodes(
+    S.Data,
+    set=st.sampled_from(["fashion_mnist", "mnist", "digits"]),
+    split=st.sampled_from(["official", [0.7, 0.15, 0.15], [0.1, 0.2, 0.7]]),
+    normalise=st.sampled_from(["none", "standard"]),
+)
+inputs_of: st.SearchStrategy[dict[str, Shape]] = st.sampled_from(
+    [{"image": (2, 7, 5)}, {"input": (6,)}, {"a": (3, 6, 5), "b": (4,)}, {"a": (5,), "b": (5, 3)}]
+)
+
+
+def wires(layers: list[S.Layer], ports: dict[str, Shape], outputs: tuple[str, ...] = ()) -> dict[str, Shape] | None:
+    """Return the wires that a block of the layers has, or None if it cannot be."""
+    try:
+        steps = resolve(S.Block(tuple(layers), outputs=outputs), ports).steps if layers else ()
+    except SpecError:
+        return None
+    return ports | {step.name: step.out_shapes[0] for step in steps if len(step.out_shapes) == 1}
+
+
+@st.composite
+def grown(draw: st.DrawFn, ports: dict[str, Shape], depth: int = 2) -> list[S.Layer]:
+    """Return one to six named layers that can follow the ports."""
+    layers: list[S.Layer] = []
+    for number in range(draw(st.integers(1, 6))):
+        above = wires(layers, ports) or ports
+        drawn = draw(following(above, [name for name in above if name not in ports], depth))
+        layer = replace(drawn, name=f"l{number}")
+        fits = wires([*layers, layer], ports) is not None
+        layers.append(layer if fits else S.Tanh(name=f"l{number}", inputs=(next(iter(above)),)))
+    return layers
+
+
+@st.composite
+def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: int) -> S.Layer:
+    """Return a layer wired to what stands above: of its rank, joining several, a second use, or a block that grew."""
+    kinds = [
+        "leaf",
+        "leaf",
+        "weights",
+        "weights",
+        "weights",
+        "join",
+        *["shared"] * bool(made),
+        *["block"] * (depth > 0),
+    ]
+    kind, wire = draw(st.sampled_from(kinds)), draw(st.sampled_from(list(above)))
+    if kind == "join":
+        alike = st.sampled_from([name for name in above if len(above[name]) == len(above[wire])])
+        inputs = draw(st.lists(alike, min_size=2, max_size=3))
+        return replace(draw(st.sampled_from([S.Add(), S.Multiply()]) | nodes(S.Concat, dim=dim)), inputs=tuple(inputs))
+    if kind == "shared":
+        return S.Shared(draw(st.sampled_from(made)), inputs=(wire,))
+    if kind == "block":
+        inner: list[S.Layer] = draw(grown({"x": above[wire]}, depth - 1))
+        outputs = draw(st.lists(st.sampled_from([layer.name for layer in inner]), unique=True, max_size=2))
+        kept = tuple(outputs) if wires(inner, {"x": above[wire]}, tuple(outputs)) else ()
+        return S.Block(tuple(inner), ports=("x",), outputs=kept, inputs=(wire,))
+    image = len(above[wire]) == 3
+    plain, weighted = (image_layers, conv2d) if image else (feature_layers, linear)
+    leaf: S.Layer = draw(weighted if kind == "weights" else plain)
+    return replace(leaf, inputs=(wire,) if draw(st.booleans()) else ())
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> S.Spec:
+    """Return a valid spec."""
+    inputs: dict[str, Shape] = draw(inputs_of)
+    layers: list[S.Layer] = draw(grown(inputs))
+    names = st.sampled_from([layer.name for layer in layers])
+    outputs = tuple(draw(st.lists(names, unique=True, max_size=3)))
+    model = S.Block(tuple(layers), outputs=outputs if wires(layers, inputs, outputs) else ())
+    student = draw(st.none() | st.builds(S.Student, st.just("fashion_student"), losses, small))
+    about = draw(st.text(st.characters(exclude_categories=["Cs"])))
+    init: Any = draw(st.sampled_from(["torch_default", "keras_default"]))
+    return S.Spec("random", model, inputs, about, init, draw(datas), draw(trainings), student)
