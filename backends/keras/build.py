@@ -6,12 +6,15 @@ from typing import Any
 
 import keras
 
+from dualnet.backends.call import Call
 from dualnet.backends.keras import bridges
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layers import Place, lower
 from dualnet.backends.keras.layout import Layouts, layouts, plain
+from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
+from dualnet.errors import UnsupportedError
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
@@ -64,32 +67,35 @@ class Builder:
             made = self._apply(step, [wires[wire] for wire in step.inputs])
             wires.update(zip(step.made, made, strict=True))
         outputs = [wires[wire] for wire in scope.outputs]
-        return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=name)
+        return keras.Model(_one(inputs), _one(outputs), name=name)
 
     def _apply(self, step: Step, inputs: list[Any]) -> tuple[Any, ...]:
         if step.body is None:
             self._make(step)
             return (run(self.layers[step.path], inputs, None),)
-        if step.shared and step.owner in self.blocks:
+        if step.shared and self._alike(step):
             self._adopt(step)
             block = self.blocks[step.owner]
         else:
             block = self._model(step.body, [tensor.shape[1:] for tensor in inputs], step.name)
         self.blocks[step.path] = block
-        made = block(inputs if len(inputs) > 1 else inputs[0])
+        made = block(_one(inputs))
         return tuple(made) if len(step.made) > 1 else (made,)
 
+    def _alike(self, step: Step) -> bool:
+        """Return whether a second use sees the shapes and layouts of the first, so that the live object serves again."""
+        pairs = [(self._place(leaf), self.places.get(first)) for leaf, first in _pairs(step)]
+        return all(first is not None and _sees(first) == _sees(here) for here, first in pairs)
+
     def _adopt(self, step: Step) -> None:
-        """Enter the layers of a shared block under the path of its second use too."""
-        assert step.body is not None  # only blocks are adopted
-        for leaf in step.body.leaves():
-            self.layers[leaf.path] = self.layers[leaf.owner]
-            self.places[leaf.path] = self._place(leaf)
+        """Enter the layers of a first use under the path of the second one too."""
+        for leaf, first in _pairs(step):
+            self.layers[leaf.path], self.places[leaf.path] = self.layers[first], self._place(leaf)
 
     def _make(self, step: Step) -> None:
         self.places[step.path] = place = self._place(step)
-        if step.shared:
-            self.layers[step.path] = self.layers[step.owner]
+        if step.shared and self._alike(step):
+            self._adopt(step)
         elif isinstance(step.layer, Dropout) and self.mask_seed is not None:
             self.layers[step.path] = [self._masked(step, place)]
         else:
@@ -100,33 +106,72 @@ class Builder:
 
     def _chain(self, step: Step, place: Place) -> list[Any]:
         calls = lower(place)
-        starts = {
-            argument: initializer(self.spec.parameters[f"{step.path}.{parameter.name}"])
-            for parameter in parameters_of(step.layer, step.in_shapes)
-            if (argument := _argument(calls, parameter.name))
-        }
         main = max(range(len(calls)), key=lambda index: _holds(calls[index].target))
-        made = []
+        tied = self._tied(step, calls[main])
+        made: list[Any] = []
         for index, each in enumerate(calls):
-            name = step.name if index == main else f"{step.name}_{each.target.rpartition('.')[2].lower()}"
-            made.append(each.make(HOMES, name=name, dtype=self.dtype, **(starts if index == main else {})))
+            if index == main:
+                made.append(tied or each.make(HOMES, name=step.name, dtype=self.dtype, **self._starts(place, calls)))
+            else:
+                made.append(each.make(HOMES, name=_name(step, each, made), dtype=self.dtype))
         return made
+
+    def _starts(self, place: Place, calls: list[Call]) -> dict[str, Any]:
+        """Return the initializers of a layer by the keywords that take them."""
+        step, found = place.step, {}
+        for parameter in parameters_of(step.layer, step.in_shapes):
+            if argument := _argument(calls, parameter.name):
+                lay = carrier(place, parameter.name).to_keras
+                found[argument] = initializer(self.spec.parameters[f"{step.owner}.{parameter.name}"], lay)
+        return found
+
+    def _tied(self, step: Step, call: Call) -> Any:
+        """Return the layer that a second use shares with the first; None if it has no weights, or this is the first."""
+        if not step.shared or not parameters_of(step.layer, step.in_shapes):
+            return None
+        first = self.places[step.owner]
+        if call not in lower(first):
+            shapes = f"{list(first.shape)} and {list(step.in_shapes[0])}"
+            msg = f"keras: {step.path!r} shares {step.owner!r}, and one {call.target} cannot read {shapes}."
+            raise UnsupportedError(f"{msg} Use one shape for both, or two layers.")
+        return next(layer for layer in self.layers[step.owner] if layer.weights)
 
     def _masked(self, step: Step, place: Place) -> Any:
         layer = step.layer
         assert isinstance(layer, Dropout) and self.mask_seed is not None  # asked by the caller
-        shared = key(self.mask_seed, step.path)
+        shared = key(self.mask_seed, step.owner)
         return SharedDropout(
             layer.rate, shared, self.mask_step, place.reads[0], step.in_shapes[0], name=step.name, dtype=self.dtype
         )
 
 
+def _pairs(step: Step) -> list[tuple[Step, str]]:
+    """Return the leaves of a second use, each with the path of its counterpart in the first."""
+    leaves = [step] if step.body is None else list(step.body.leaves())
+    return [(leaf, step.owner + leaf.path[len(step.path) :]) for leaf in leaves]
+
+
+def _sees(place: Place) -> Any:
+    return place.reads, place.gives, place.step.in_shapes
+
+
+def _name(step: Step, call: Call, before: Sequence[Any]) -> str:
+    """Return the name of a layer that prepares or finishes a step's work."""
+    name = f"{step.name}_{call.target.rpartition('.')[2].lower()}"
+    return f"{name}_2" if name in {layer.name for layer in before} else name
+
+
 def run(layers: Sequence[Any], inputs: Sequence[Any], training: bool | None) -> Any:
     """Return the output of a chain of layers on the tensors that its step reads."""
-    value: Any = inputs if len(inputs) > 1 else inputs[0]
+    value: Any = _one(inputs)
     for layer in layers:
         value = layer(value) if training is None or not _moody(layer) else layer(value, training=training)
     return value
+
+
+def _one(tensors: Sequence[Any]) -> Any:
+    """Return a lone tensor as itself, as Keras expects it; more stay a list."""
+    return list(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _moody(layer: Any) -> bool:
@@ -139,7 +184,7 @@ def _holds(target: str) -> bool:
     return target.rpartition(".")[2] not in ("ZeroPadding2D", "Pad2D", "Slice2D", "Scale2D", "Permute")
 
 
-def _argument(calls: list[Any], parameter: str) -> str | None:
+def _argument(calls: list[Call], parameter: str) -> str | None:
     """Return the keyword by which a layer takes a parameter's initializer; None for norms, whose own are the spec's."""
     targets = {each.target.rpartition(".")[2] for each in calls}
     if "DepthwiseConv2D" in targets:

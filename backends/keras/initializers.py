@@ -16,9 +16,14 @@ from dualnet.specs import initializers as I
 from dualnet.specs.draw import draw, fan
 from dualnet.specs.weights import Parameter
 
+Lay = Callable[[Any], Any]  # the spec's array → the Keras variable's
 
-def initializer(parameter: Parameter) -> Any:
-    """Return the live initializer of a parameter, seeded by Keras's global generator."""
+
+def initializer(parameter: Parameter, lay: Lay) -> Any:
+    """Return the live initializer of a parameter, seeded by Keras's global generator; ``lay`` is its carrier's."""
+    rule = IN_SPEC_ORDER.get(type(parameter.initializer))
+    if rule:
+        return Laid(rule, parameter, lay)
     return RULES[type(parameter.initializer)](parameter.initializer, parameter)
 
 
@@ -36,18 +41,22 @@ class TruncatedNormalBetween(K.Initializer):
         return ops.convert_to_tensor(np.clip(ops.convert_to_numpy(value), self.low, self.high), dtype=dtype)
 
 
-class Fixed(K.Initializer):
-    """An initializer that draws nothing (eye, dirac), computed once in the spec's layout and laid out by the session."""
+class Laid(K.Initializer):
+    """An initializer whose entries are not alike: computed in the spec's layout, then laid out as the variable is."""
 
-    def __init__(self, start: I.Initializer) -> None:
-        self.start = start
+    def __init__(self, rule: Callable[[Any, Parameter], Any], parameter: Parameter, lay: Lay) -> None:
+        self.rule, self.parameter, self.lay = rule, parameter, lay
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """Return the tensor for a Dense kernel (in, out) or a convolution kernel (kh, kw, in, out)."""
-        axes = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
-        spec_shape = tuple(int(shape[axis]) for axis in axes)
-        filled = draw(Parameter("weight", spec_shape, self.start, 1, 1))
-        return ops.convert_to_tensor(filled.transpose(np.argsort(axes)), dtype=dtype)
+        """Return the tensor."""
+        filled = np.asarray(self.rule(self.parameter.initializer, self.parameter))
+        return ops.convert_to_tensor(self.lay(filled), dtype=dtype)
+
+
+def _orthogonal(i: I.Orthogonal, p: Parameter) -> Any:
+    """Rows are output channels, also of a depthwise kernel, where Keras would take the multiplier for them."""
+    drawn = K.Orthogonal(i.gain)((math.prod(p.shape[1:]), p.shape[0]), dtype="float64")
+    return np.asarray(ops.convert_to_numpy(drawn)).T.reshape(p.shape)
 
 
 def _between(bound: float) -> Any:
@@ -70,13 +79,9 @@ def _gain(i: Any) -> float:
 RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Zeros: lambda i, p: K.Zeros(),
     I.Ones: lambda i, p: K.Ones(),
-    I.Constant: lambda i, p: K.Constant(i.value),
     I.Uniform: lambda i, p: K.RandomUniform(i.low, i.high),
     I.Normal: lambda i, p: K.RandomNormal(i.mean, i.std),
     I.TruncatedNormal: lambda i, p: TruncatedNormalBetween(i.mean, i.std, i.low, i.high),
-    I.Eye: lambda i, p: Fixed(i),
-    I.Dirac: lambda i, p: Fixed(i),
-    I.Orthogonal: lambda i, p: K.Orthogonal(i.gain),
     I.XavierUniform: lambda i, p: _between(i.gain * math.sqrt(3.0 * _glorot(p))),
     I.XavierNormal: lambda i, p: _spread(i.gain**2 * _glorot(p), i.truncated),
     I.KaimingUniform: lambda i, p: _between(_gain(i) * math.sqrt(3.0 / fan(i, p))),
@@ -84,4 +89,11 @@ RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.LecunUniform: lambda i, p: _between(math.sqrt(3.0 / p.fan_in)),
     I.LecunNormal: lambda i, p: _spread(1.0 / p.fan_in, i.truncated),
     I.FanInUniform: lambda i, p: _between(1.0 / math.sqrt(p.fan_in)),
+}
+# Constant stands here because ``K.Constant`` goes through float32.
+IN_SPEC_ORDER: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
+    I.Constant: lambda i, p: draw(p),
+    I.Eye: lambda i, p: draw(p),
+    I.Dirac: lambda i, p: draw(p),
+    I.Orthogonal: _orthogonal,
 }

@@ -68,8 +68,7 @@ class KerasSession:
 
     def trainable(self) -> list[str]:
         """Return the names of the parameters that Keras would train."""
-        trained = {id(variable) for variable in self.model.trainable_variables}
-        return [name for name, (variable, _) in self._carried().items() if id(variable) in trained]
+        return [name for name, (variable, _) in self._carried().items() if variable.trainable]
 
     def _carried(self) -> dict[str, tuple[Any, Carrier]]:
         return carried(self.spec, self.built)
@@ -105,7 +104,9 @@ class KerasSession:
         seen = {}
 
         def visit(at: Step, arguments: list[Any]) -> Any:
-            seen[at.path] = self.built.run(at, arguments, training)
+            made = self.built.run(at, arguments, training)
+            # a layer that hands its input on must not hand on its gradient for other readers of that input
+            seen[at.path] = tf.identity(made) if any(made is each for each in arguments) else made
             return seen[at.path]
 
         return walk(self.spec.graph, tensors, visit), seen
@@ -129,7 +130,7 @@ class KerasSession:
 
     def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
         """Return the loss of given outputs."""
-        given = (self._tensor(outputs), self._tensor(targets), None if soft is None else self._tensor(soft))
+        given = (self._physical(outputs), self._physical(targets), None if soft is None else self._physical(soft))
         return float(loss_function(loss)(*given))
 
     def gradients(
@@ -169,8 +170,8 @@ class KerasSession:
 
     def _value(self, outputs: Sequence[Any], loss: Loss | None, targets: Any, soft: Array | None) -> Any:
         if loss is not None:
-            return loss_function(loss)(outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft))
-        weights = [self._tensor(plain(np.ndim(t) - 1).physical(np.asarray(t))) for t in targets]
+            return loss_function(loss)(outputs[0], self._physical(targets), None if soft is None else self._physical(soft))
+        weights = [self._physical(target) for target in targets]
         return sum(tf.reduce_sum(o * w) for o, w in zip(outputs, weights, strict=True))
 
     def hold(
@@ -242,8 +243,8 @@ def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
 
 def restart(spec: Spec, built: Built, dtype: str) -> None:
     """Start all parameters anew by ``keras.initializers``."""
-    for name, (variable, _) in carried(spec, built).items():
-        variable.assign(initializer(spec.parameters[name])(variable.shape, dtype=dtype))
+    for name, (variable, carrier) in carried(spec, built).items():
+        variable.assign(initializer(spec.parameters[name], carrier.to_keras)(variable.shape, dtype=dtype))
 
 
 class KerasBackend:

@@ -36,6 +36,7 @@ class Trainer:
         self.optimizer.build(self.variables)
         self.used = optimizers.used(optimizer)
         self.compiled: dict[int, Any] = {}
+        self.idle: set[str] = set()  # parameters that the loss does not reach; known once a step is traced
 
     def steps(self, data: Held, indices: Array, rates: Array) -> Progress:
         """Take one step on each row of indices."""
@@ -63,18 +64,24 @@ class Trainer:
             first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
             targets, soft = (None if data[key] is None else tf.gather(data[key], row) for key in ("targets", "soft"))
             loss = self.loss(first, targets, soft)
-        gradients = tape.gradient(loss, [v.value for v in self.variables], unconnected_gradients="zero")
-        self.optimizer.apply(optimizers.clip(gradients, self.clip) if self.clip else gradients, self.variables)
+        self._learn(tape.gradient(loss, [v.value for v in self.variables]))
         if data["labels"] is None:
             return loss, tf.constant(0, tf.int64)
         hits = tf.equal(tf.argmax(first, 1), tf.gather(data["labels"], row))
         return loss, tf.reduce_sum(tf.cast(hits, tf.int64))
 
+    def _learn(self, found: list[Any]) -> None:
+        """Update the parameters that the loss reaches, as torch does; the others have no gradient, and keep still."""
+        self.idle = {name for name, gradient in zip(self.carried, found, strict=True) if gradient is None}
+        variables = [v for v, gradient in zip(self.variables, found, strict=True) if gradient is not None]
+        gradients = [gradient for gradient in found if gradient is not None]
+        self.optimizer.apply(optimizers.clip(gradients, self.clip) if self.clip else gradients, variables)
+
     def slots(self) -> Arrays:
         """Return the optimizer's state by ``parameter/slot``, and ``step``."""
         found: Arrays = {"step": np.array(int(self.optimizer.iterations.numpy()), dtype=np.int64)}
         for name, (variable, carrier) in self.carried.items():
-            for slot in sorted(self.used):
+            for slot in sorted(self.used) if name not in self.idle else ():
                 value = self.optimizer.slot(variable, slot).numpy()
                 found[f"{name}/{slot}"] = np.ascontiguousarray(carrier.to_spec(value))
         return found

@@ -52,7 +52,8 @@ def _distillation(loss: S.Distillation) -> LossFunction:
         assert soft is not None  # the protocol: distillation always comes with the teacher's logits
         t = loss.temperature
         log_q = F.log_softmax(x / t, 1)
-        kl = F.kl_div(log_q, F.log_softmax(soft / t, 1), reduction=loss.reduction, log_target=True)
+        pointwise = F.kl_div(log_q, F.log_softmax(soft / t, 1), reduction="none", log_target=True)
+        kl = pointwise.sum(1).mean() if loss.reduction == "batchmean" else pointwise.mean()
         return loss.alpha * F.cross_entropy(x, y) + (1 - loss.alpha) * t * t * kl
 
     return made

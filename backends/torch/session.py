@@ -123,7 +123,9 @@ class TorchSession:
         tensors, seen, before = [t.requires_grad_() for t in self._inputs(inputs)], {}, self.weights()
 
         def visit(at: Step, arguments: list[Tensor]) -> Tensor:
-            seen[at.path] = self.layers[at.path](*arguments)
+            made = self.layers[at.path](*arguments)
+            # a layer that hands its input on must not hand on its gradient for other readers of that input
+            seen[at.path] = made.view_as(made) if any(made is each for each in arguments) else made
             return seen[at.path]
 
         with _mode(self.model, training, step):

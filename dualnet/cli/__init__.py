@@ -1,0 +1,26 @@
+"""The command line. What a verb needs is imported when it runs: ``dualnet --help`` loads no framework, nor NumPy."""
+
+import sys
+from collections.abc import Sequence
+
+from dualnet.cli.parser import parser
+from dualnet.errors import DualnetError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 fine, 1 a pair that does not agree, 2 bad input, 130 interrupted."""
+    arguments = parser().parse_args(argv)
+    if "run" not in arguments:
+        parser().print_help()
+        return 0
+    from dualnet.cli import verbs
+
+    try:
+        code: int = getattr(verbs, arguments.run)(arguments)
+    except DualnetError as error:
+        print(f"dualnet: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dualnet: interrupted", file=sys.stderr)
+        return 130
+    return code

@@ -1,0 +1,1 @@
+"""Comparing a pair: is it the same function, and if not, which layer, in which pass, and why."""

@@ -1,0 +1,127 @@
+"""The ladder: the stages in order on one pair. A stage that fails does not stop the next from being tried."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dualnet.compare.pair import Pair
+from dualnet.compare.report import Report
+from dualnet.compare.stage import Stage
+from dualnet.compare.stages import accuracy, distillation, explanation, forward, gradients, init, loss, steps, structure, training
+from dualnet.errors import SpecError, WeightsError, did_you_mean
+from dualnet.run.feed import Feed, feed
+from dualnet.run.train import Progress, classifies, silent
+from dualnet.specs import zoo
+from dualnet.specs.losses import Distillation
+from dualnet.specs.spec import Spec
+
+STAGES = (
+    "structure",
+    "init",
+    "forward",
+    "loss",
+    "gradients",
+    "step",
+    "state",
+    "explanation",
+    "training",
+    "accuracy",
+    "distillation",
+)
+# What needs no data set and takes seconds: the default from Python.
+QUICK = STAGES[:8]
+
+
+@dataclass
+class Climb:
+    """How far to climb. ``epochs`` and ``limit`` (examples of each part) keep the stages on real data short."""
+
+    stages: tuple[str, ...] = STAGES
+    steps: int = 20
+    seeds: int = 3
+    epochs: int | None = None
+    limit: int | None = None
+    dtype: str = "float32"
+    progress: Progress = silent
+    announce: Callable[[str], None] = lambda stage: None
+    feeds: dict[str, Feed] = field(default_factory=dict)
+
+    def feed(self, spec: Spec) -> Feed:
+        """Return the spec's data, loaded once."""
+        if "feed" not in self.feeds:
+            self.feeds["feed"] = feed(spec, dtype=self.dtype, limit=self.limit)
+        return self.feeds["feed"]
+
+
+def climb(pair: Pair, how: Climb) -> Report:
+    """Run the stages on a pair and return the report."""
+    unknown = [name for name in how.stages if name not in STAGES]
+    if unknown:
+        hint = did_you_mean(unknown[0], STAGES) or f" There are: {', '.join(STAGES)}."
+        msg = f"There is no stage {unknown[0]!r}.{hint}"
+        raise SpecError(msg)
+    report = Report(pair.spec.name, [side.label for side in pair.sides])
+    for name in STAGES:
+        if name not in how.stages:
+            report.stages.append(Stage(name, skipped="not asked for"))
+            continue
+        how.announce(name)
+        start = time.perf_counter()
+        stage = _stage(name, pair, how)
+        stage.seconds = time.perf_counter() - start
+        report.stages.append(stage)
+    if "feed" in how.feeds:
+        report.source = how.feeds["feed"].source
+    return report
+
+
+def _stage(name: str, pair: Pair, how: Climb) -> Stage:
+    try:
+        return RULES[name](pair, how)
+    except (WeightsError, SpecError) as error:
+        return Stage(name, skipped=str(error))
+
+
+def _on_data(run: Callable[[Pair, Climb, Feed], Stage], name: str) -> Callable[[Pair, Climb], Stage]:
+    """Return a stage that needs the spec's data, skipped with the reason where it has none."""
+
+    def stage(pair: Pair, how: Climb) -> Stage:
+        if name != "training" and not classifies(pair.spec.training.loss):
+            return Stage(name, skipped="the loss knows no classes")
+        return run(pair, how, how.feed(pair.spec))
+
+    return stage
+
+
+def _distillation(pair: Pair, how: Climb, data: Feed) -> Stage:
+    wanted = pair.spec.student
+    if {side.backend for side in pair.sides} == {pair.left.backend} or pair.left.spec != pair.right.spec:
+        return Stage("distillation", skipped="both sides must be the same spec on two backends")
+    student = zoo.load(wanted.spec) if wanted else pair.spec
+    loss = wanted.loss if wanted and isinstance(wanted.loss, Distillation) else Distillation()
+    epochs = how.epochs or (wanted.epochs if wanted else 1)
+    return distillation.distillation(pair, student, loss, data, epochs, how.progress)
+
+
+RULES: dict[str, Callable[[Pair, Climb], Stage]] = {
+    "structure": lambda pair, how: structure.structure(pair),
+    "init": lambda pair, how: init.init(pair),
+    "forward": lambda pair, how: forward.forward(pair),
+    "loss": lambda pair, how: loss.loss(pair),
+    "gradients": lambda pair, how: gradients.gradients(pair),
+    "step": lambda pair, how: steps.step(pair, how.steps),
+    "state": lambda pair, how: steps.state(pair),
+    "explanation": lambda pair, how: explanation.explanation(pair),
+    "training": _on_data(lambda pair, how, data: training.training(pair, data, how.epochs, how.progress), "training"),
+    "accuracy": _on_data(lambda pair, how, data: accuracy.accuracy(pair, data, how.seeds, how.epochs or 1, how.progress), "accuracy"),
+    "distillation": _on_data(_distillation, "distillation"),
+}
+
+
+def stages(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the stages that a user names: "all", "quick", one, several, or None for quick."""
+    if names is None or names == "quick":
+        return QUICK
+    if names == "all":
+        return STAGES
+    return tuple(part.strip() for part in names.split(",")) if isinstance(names, str) else tuple(names)

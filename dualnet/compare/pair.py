@@ -1,0 +1,138 @@
+"""The pair under comparison: two sides, each in float32 and in float64, fed the same weights and inputs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dualnet.backends.protocol import Array, Arrays, Session
+from dualnet.backends.walk import walk
+from dualnet.compare.verdict import Four
+from dualnet.run.hosts import Here, Host
+from dualnet.specs.draw import draw, uniform
+from dualnet.specs.graph import Step
+from dualnet.specs.spec import Spec
+
+Made = TypeVar("Made")
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: what it is called, which backend builds it, and from what spec."""
+
+    label: str
+    backend: str
+    spec: Spec
+
+
+@dataclass
+class Pair:
+    """Two sides. ``size`` examples make a batch: small, and unlike every other size, so that mixed-up axes show."""
+
+    left: Side
+    right: Side
+    host: Host = field(default_factory=Here)
+    seed: int = 0
+    device: str = "cpu"
+    dtype: str = "float32"
+    size: int = 7
+    opened: dict[tuple[str, str], Session] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> Spec:
+        """The left side's spec, by which inputs, weights and settings are chosen."""
+        return self.left.spec
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both sides."""
+        return self.left, self.right
+
+    def session(self, side: Side, dtype: str) -> Session:
+        """Return a side's session in a precision, opened on first use."""
+        key = (side.label, dtype)
+        if key not in self.opened:
+            self.opened[key] = self.fresh(side, dtype)
+        return self.opened[key]
+
+    def fresh(self, side: Side, dtype: str) -> Session:
+        """Return a new session of a side, with the pair's weights."""
+        session = self.host.open(side.backend, side.spec, dtype=dtype, device=self.device, seed=self.seed)
+        session.load(self.weights)
+        return session
+
+    def each(self, call: Callable[[Session, str], Made]) -> dict[tuple[str, str], Made]:
+        """Return ``call(session, dtype)`` of both sides in both precisions, by (label, dtype)."""
+
+        def both(side: Side) -> dict[str, Made]:
+            return {dtype: call(self.session(side, dtype), dtype) for dtype in DTYPES}
+
+        found = self.host.each({side.label: _later(both, side) for side in self.sides})
+        return {(label, dtype): made for label, by_dtype in found.items() for dtype, made in by_dtype.items()}
+
+    def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
+        """Return one tensor of what ``each`` gave."""
+        left, right = self.left.label, self.right.label
+        keys = ((left, "float32"), (right, "float32"), (left, "float64"), (right, "float64"))
+        return Four(*(np.asarray(pick(made[key])) for key in keys))
+
+    @cached_property
+    def weights(self) -> Arrays:
+        """The weights of both sides: shared draws, with buffers and scales moved off 0 and 1 so that they count."""
+        drawn = {name: draw(parameter, self.seed, name) for name, parameter in self.spec.parameters.items()}
+        for name, array in drawn.items():
+            if (array == array.flat[0]).all():  # zeros and ones hide a swapped scale, a lost bias, a stale buffer
+                drawn[name] = array + 0.25 * (uniform(array.size, "off", self.seed, name).reshape(array.shape) + 0.5)
+        return {name: array.astype(np.float32).astype(np.float64) for name, array in drawn.items()}
+
+    @cached_property
+    def inputs(self) -> Arrays:
+        """A batch of inputs: U(-1, 1), rounded to float32 so that both precisions read the same numbers."""
+        return self.batch(self.size, "inputs")
+
+    def batch(self, count: int, key: str) -> Arrays:
+        """Return ``count`` random examples by input name."""
+        found = {}
+        for name, shape in self.spec.inputs.items():
+            values = 2 * uniform(count * int(np.prod(shape)), key, self.seed, name) - 1
+            found[name] = values.reshape(count, *shape).astype(np.float32).astype(np.float64)
+        return found
+
+    def labels(self, count: int, classes: int) -> NDArray[np.int64]:
+        """Return ``count`` random labels."""
+        return (uniform(count, "labels", self.seed) * classes).astype(np.int64)
+
+    def perturbed(self, dtype: str) -> Arrays:
+        """Return the weights, each moved up or down by one unit in the last place of a precision."""
+        found = {}
+        for name, array in self.weights.items():
+            way = np.where(uniform(array.size, "ulp", self.seed, name).reshape(array.shape) < 0.5, -np.inf, np.inf)
+            found[name] = np.nextafter(array.astype(dtype), way.astype(dtype))
+        return found
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Which layers (by path) or inputs (as ``input:name``) each layer reads."""
+        found: dict[str, tuple[str, ...]] = {}
+
+        def visit(step: Step, inputs: list[str]) -> str:
+            found[step.path] = tuple(inputs)
+            return step.path
+
+        walk(self.spec.graph, [f"input:{name}" for name in self.spec.inputs], visit)
+        return found
+
+    def read_by(self, path: str, layers: Mapping[str, Array]) -> list[Array]:
+        """Return what a layer read, from the outputs of all layers."""
+        return [
+            self.inputs[source.removeprefix("input:")] if source.startswith("input:") else layers[source]
+            for source in self.sources[path]
+        ]
+
+
+def _later(call: Callable[[Side], Made], side: Side) -> Callable[[], Made]:
+    return lambda: call(side)

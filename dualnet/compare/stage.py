@@ -1,0 +1,71 @@
+"""A stage of the ladder: its findings and the verdict drawn from them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dualnet.compare.pair import Pair
+from dualnet.compare.tolerance import SAME
+from dualnet.compare.verdict import Finding, Four, Verdict, judge, worst
+
+
+@dataclass
+class Stage:
+    """What one stage compared and concluded.
+
+    ``where`` names the first divergence, ``origin`` says whether it begins there, ``cause`` what explains it.
+    """
+
+    name: str
+    findings: list[Finding] = field(default_factory=list)
+    note: str = ""
+    where: str = ""
+    origin: str = ""
+    cause: str = ""
+    skipped: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst finding's verdict; "not checked" without findings: nothing compared is never green."""
+        return worst([finding.verdict for finding in self.findings])
+
+    @property
+    def gap32(self) -> float:
+        """The largest float32 gap."""
+        return max((finding.gap32 for finding in self.findings), default=0.0)
+
+    @property
+    def gap64(self) -> float:
+        """The largest float64 gap: the smallest tolerance that would pass."""
+        return max((finding.gap64 for finding in self.findings), default=0.0)
+
+    def first(self, *verdicts: Verdict) -> Finding | None:
+        """Return the first finding with one of the verdicts."""
+        return next((finding for finding in self.findings if finding.verdict in verdicts), None)
+
+    def floors(self) -> list[Finding]:
+        """Return the findings that were judged by a noise floor."""
+        return [finding for finding in self.findings if "noise floor" in finding.note]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stage as plain data."""
+        own = {key: value for key, value in asdict(self).items() if key != "findings"}
+        findings = [{key: _plain(value) for key, value in asdict(finding).items()} for finding in self.findings]
+        return {"verdict": self.verdict, "gap32": _plain(self.gap32), "gap64": _plain(self.gap64), **own, "findings": findings}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: infinity as a word."""
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def judged(pair: Pair, made: Mapping[tuple[str, str], Mapping[str, Any]], prefix: str = "", same: float = SAME) -> list[Finding]:
+    """Return a finding for each named tensor of what ``Pair.each`` gave, in its order."""
+    names = list(next(iter(made.values())))
+    fours: dict[str, Four] = {name: pair.four(made, lambda found, name=name: found[name]) for name in names}
+    reference = max((float(np.abs(four.left64).max(initial=0.0)) for four in fours.values()), default=0.0)
+    return [judge(prefix + name, four, reference, same) for name, four in fours.items()]

@@ -1,0 +1,98 @@
+"""Init: shared draws are bit-equal; native draws have the theory's moments, and one distribution on both sides.
+
+Each parameter's native draws are pooled over seeds. Mean and variance are tested against theory on each side, and the
+two sides against each other (Kolmogorov-Smirnov), two-sided, at a false-alarm rate that all tests share.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from dualnet.backends.protocol import Arrays, Session
+from dualnet.compare.pair import Pair
+from dualnet.compare.stage import Stage
+from dualnet.compare.tolerance import FALSE_ALARM
+from dualnet.compare.verdict import Finding
+from dualnet.specs.draw import draw
+from dualnet.specs.moments import moments
+from dualnet.specs.weights import Parameter
+
+# Values kept of one parameter and seed: enough to see a variance that is off by 2 %, few enough to be quick.
+KEPT = 2000
+
+
+def init(pair: Pair, seeds: int = 20) -> Stage:
+    """Compare starts: shared draws bit by bit, native draws over ``seeds`` by statistics."""
+    stage = Stage("init", _shared(pair))
+    pooled = pair.host.each({side.label: lambda side=side: _pooled(pair.session(side, "float32"), pair, seeds) for side in pair.sides})  # type: ignore[misc]
+    tests = list(_tests(pair, pooled[pair.left.label], pooled[pair.right.label]))
+    limit = FALSE_ALARM / max(len(tests), 1)
+    for name, what, chance in tests:
+        off = chance < limit
+        note = f"{what}: probability {chance:.1e} under the limit {limit:.1e}" if off else f"{what}: p = {chance:.2g}"
+        stage.findings.append(Finding(f"native: {name}", "divergent" if off else "equal", 0.0, 0.0, note=note))
+    first = stage.first("divergent")
+    stage.where, stage.cause = (first.name, first.note) if first else ("", "")
+    stage.figures = {"tests": len(tests), "false_alarm": FALSE_ALARM, "seeds": seeds}
+    stage.note = f"shared: bit-equal; native: {len(tests)} tests over {seeds} seeds, false alarms {FALSE_ALARM:g} in all"
+    return stage
+
+
+def _shared(pair: Pair) -> list[Finding]:
+    """Return whether both sides hold the very bits of the shared draws."""
+    drawn = {name: draw(parameter, pair.seed, name) for name, parameter in pair.spec.parameters.items()}
+
+    def held(session: Session, dtype: str) -> Arrays:
+        session.load(drawn)
+        found = session.weights()
+        session.load(pair.weights)
+        return found
+
+    made = pair.each(held)
+    return [
+        Finding(f"shared: {name}", "equal" if same else "divergent", 0.0, 0.0, note="" if same else "the bits differ")
+        for name in drawn
+        for same in [all(np.array_equal(found[name], drawn[name].astype(key[1])) for key, found in made.items())]
+    ]
+
+
+def _pooled(session: Session, pair: Pair, seeds: int) -> Arrays:
+    """Return the native draws of each parameter, pooled over seeds: (values,)."""
+    kept: dict[str, list[Any]] = {name: [] for name in pair.spec.parameters}
+    for seed in range(seeds):
+        session.draw(seed)
+        for name, array in session.weights().items():
+            kept[name].append(array.ravel()[:: max(array.size // KEPT, 1)][:KEPT].astype(np.float64))
+    session.load(pair.weights)
+    return {name: np.concatenate(arrays) for name, arrays in kept.items()}
+
+
+def _tests(pair: Pair, left: Arrays, right: Arrays) -> Iterator[tuple[str, str, float]]:
+    """Yield (parameter, what is tested, probability of a correct pair doing worse)."""
+    for name, parameter in pair.spec.parameters.items():
+        for label, values in ((pair.left.label, left[name]), (pair.right.label, right[name])):
+            for what, chance in against_theory(values, parameter):
+                yield name, f"{label} {what} against theory", chance
+        if np.ptp(left[name]) > 0:
+            chance = float(stats.ks_2samp(left[name], right[name], method="asymp").pvalue)
+            yield name, f"{pair.left.label} against {pair.right.label}", chance
+
+
+def against_theory(values: Any, parameter: Parameter) -> list[tuple[str, float]]:
+    """Return the probabilities of the sample's mean and variance under the initializer's theory."""
+    expected = moments(parameter)
+    if expected is None:
+        return []
+    mean, variance = expected
+    if variance == 0.0:
+        return [("value", float(np.allclose(values, mean, rtol=1e-6, atol=0)))]  # float32 of the constant
+    count, centred = len(values), values - mean
+    error = np.sqrt(variance / count)
+    square = centred**2
+    spread = square.std() / np.sqrt(count)
+    return [
+        ("mean", float(2 * stats.norm.sf(abs(values.mean() - mean) / error))),
+        ("variance", float(2 * stats.norm.sf(abs(square.mean() - variance) / spread))),
+    ]

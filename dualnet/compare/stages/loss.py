@@ -1,0 +1,61 @@
+"""Loss: its value for every reduction and option, on logits that spread from certain to undecided."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from dualnet.backends.protocol import Session
+from dualnet.compare.pair import Pair
+from dualnet.compare.stage import Stage, judged
+from dualnet.run.feed import first_output
+from dualnet.specs.draw import normal
+from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
+
+
+def loss(pair: Pair) -> Stage:
+    """Compare the spec's loss and its variants."""
+    shape = first_output(pair.spec)
+    if len(shape) != 1 and not isinstance(pair.spec.training.loss, (MeanSquaredError, BinaryCrossEntropy)):
+        return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
+    variants = {str(index): variant for index, variant in enumerate(options(pair.spec.training.loss, shape[0]))}
+    outputs, soft = (3 * normal(pair.size * int(np.prod(shape)), key).reshape(pair.size, *shape) for key in ("logits", "soft"))
+    outputs, soft = (array.astype(np.float32).astype(np.float64) for array in (outputs, soft))
+
+    def run(session: Session, dtype: str) -> dict[str, np.float64]:
+        return {
+            f"{variant!r}": np.float64(session.loss(variant, outputs, _targets(pair, variant, shape), soft))
+            for variant in variants.values()
+        }
+
+    stage = Stage("loss", judged(pair, pair.each(run)))
+    first = stage.first("divergent")
+    stage.where = first.name if first else ""
+    stage.note = f"{len(variants)} losses: {', '.join(dict.fromkeys(type(each).__name__ for each in variants.values()))}"
+    return stage
+
+
+def _targets(pair: Pair, loss: Loss, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+        return (normal(pair.size * int(np.prod(shape)), "targets").reshape(pair.size, *shape) > 0).astype(np.float64)
+    return pair.labels(pair.size, shape[0])
+
+
+def options(loss: Loss, classes: int) -> list[Loss]:
+    """Return a loss, its variants over every field, and those of distillation where there are classes."""
+    softened = [] if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) else _distillations()
+    return [loss, *(variant for variant in [*_own(loss, classes), *softened] if variant != loss)]
+
+
+def _own(loss: Loss, classes: int) -> list[Loss]:
+    if isinstance(loss, CrossEntropy):
+        weights = tuple(1.0 + index / 2 for index in range(classes))
+        fields = itertools.product((0.0, 0.1), (None, weights), ("weights", "samples"), ("class", "sample"), ("mean", "sum"))
+        return [CrossEntropy(*values) for values in fields]
+    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+        return [replace(loss, reduction=reduction) for reduction in ("mean", "sum", "sum_of_means")]
+    return []
+
+
+def _distillations() -> list[Loss]:
+    return [Distillation(*values) for values in itertools.product((1.0, 10.0), (0.0, 0.1, 1.0), ("batchmean", "mean"))]

@@ -1,0 +1,30 @@
+"""Every number by which a verdict is drawn, with its reason."""
+
+# Two float64 runs of one function differ by rounding: 1e-16 an operation, at most some 1e4 times that through a net of
+# ordinary depth and its gradients. The smallest real difference known, a constant that leaked through float32, is 1e-9.
+SAME = 1e-10
+
+# Over k optimizer steps rounding grows with the curvature, about tenfold in the nets of the zoo for 200 steps.
+SAME_AFTER_STEPS = 1e-9
+
+# Unit roundoffs: half the distance from 1 to the next number.
+ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+
+# A value that is zero in exact arithmetic comes out as rounding noise, 2⁻²⁹ ≈ 2e-9 times smaller in float64 than in
+# float32; a true value comes out the same. Anything between 2e-9 and 1 parts the two; noise itself scatters tenfold.
+# The same holds for a gap between two sides that many steps have amplified: rounding shrinks, a difference stays.
+SHRINKS_TO = 1e-6
+
+# A side that a one-ulp change moves by as much as the gap, within this factor, cannot be told from the other side. The
+# perturbed run has rounding of its own kind in one place, the other framework in every operation: ten covers that.
+NOISE_FACTOR = 10.0
+
+# Overall probability that the initialisation stage blames a correct pair, shared among its tests (Bonferroni).
+FALSE_ALARM = 1e-3
+
+# Accuracies count as equivalent within this margin, half of a percentage point: about the spread that the choice of a
+# seed alone gives to the course's networks on Fashion-MNIST (0.3 to 0.5 points).
+ACCURACY_MARGIN = 0.005
+
+# Confidence of the two one-sided tests of equivalence (Schuirmann 1987).
+CONFIDENCE = 0.95

@@ -1,0 +1,1 @@
+"""Showing what was found: tables, progress, and learning curves."""

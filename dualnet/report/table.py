@@ -1,0 +1,115 @@
+"""Tables for the terminal."""
+
+import shutil
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from dualnet.backends.protocol import LayerFacts
+from dualnet.compare.report import Report
+from dualnet.compare.stage import Stage
+from dualnet.run.distil import ROLES, Distilled, soft_decisions
+from dualnet.run.train import Epoch
+
+STYLE = "simple"
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as a percentage with two decimals, a dash for None."""
+    return "-" if fraction is None else f"{100 * fraction:.2f}"
+
+
+def parity(report: Report) -> str:
+    """Return the ladder: a line for each stage, then the first divergence, and what was not checked."""
+    rows = [_stage(stage) for stage in report.stages if stage.verdict != "not checked"]
+    heads = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
+    lines = [f"{report.name}: {' and '.join(report.sides)}"]
+    lines += [report.source] if report.source else []
+    lines += ["", tabulate(rows, heads, tablefmt=STYLE, colalign=("left", "left", "right", "right", "right", "right", "left")), ""]
+    lines += [line for stage in report.stages for line in _located(stage)]
+    lines += [f"not checked: {name}: {reason}" for name, reason in report.not_checked.items()]
+    return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
+
+
+MEANING = {
+    "equal": "both sides agree within float32's own noise",
+    "rounding": "one function: what differs in float32 is rounding, in float64 it is gone",
+    "unstable": "no verdict is possible: a side does not agree with itself, or amplifies a one-ulp change to the gap",
+    "divergent": "two functions: the difference stays in float64",
+    "not checked": "nothing was compared",
+}
+
+
+def _stage(stage: Stage) -> tuple[Any, ...]:
+    width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
+    note = textwrap.fill(stage.note, width)
+    return stage.name, stage.verdict, len(stage.findings), _gap(stage.gap32), _gap(stage.gap64), f"{stage.seconds:.1f}", note
+
+
+def _gap(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _located(stage: Stage) -> list[str]:
+    if not stage.where:
+        return []
+    found = stage.first("divergent", "unstable")
+    size = f", gap {found.gap64:.1e} in float64" if found and found.gap64 else ""
+    parts = [f"{stage.name}: first at {stage.where}{size}"]
+    parts += [f"  {stage.origin}"] if stage.origin else []
+    parts += [f"  {found.note}"] if found and found.note and found.note != stage.cause else []
+    return [*parts, f"  likely cause: {stage.cause}"] if stage.cause else parts
+
+
+def layers(facts: Mapping[str, Sequence[LayerFacts]]) -> str:
+    """Return the live models layer by layer, side by side."""
+    names = list(facts)
+    heads = ["layer", *(f"{name} {what}" for name in names for what in ("layer", "output", "parameters"))]
+    rows = [
+        [each[0]["path"], *(cell for one in each for cell in (one["kind"], _shape(one), f"{one['parameters']:,}"))]
+        for each in zip(*facts.values(), strict=True)
+    ]
+    totals = [sum(one["parameters"] for one in facts[name]) for name in names]
+    rows.append(["total", *(cell for total in totals for cell in ("", "", f"{total:,}"))])
+    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("left", "left", "right") * len(names)))
+
+
+def _shape(facts: LayerFacts) -> str:
+    return f"(N, {', '.join(map(str, facts['shape']))})"
+
+
+def histories(results: Mapping[str, Sequence[Epoch]]) -> str:
+    """Return the epochs of each side, side by side; accuracies in percent."""
+    columns = ("loss", "train %", "test %")
+    validated = any(epoch.validation_accuracy is not None for epochs in results.values() for epoch in epochs)
+    columns = ("loss", "train %", "validation %", "test %") if validated else columns
+    heads = ["epoch", *(f"{name} {column}" for name in results for column in columns), *(f"{name} s" for name in results)]
+    rows = []
+    for each in zip(*results.values(), strict=True):
+        cells = [cell for epoch in each for cell in _scores(epoch, validated)]
+        rows.append([each[0].epoch, *cells, *(f"{epoch.seconds:.1f}" for epoch in each)])
+    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, stralign="right")
+
+
+def _scores(epoch: Epoch, validated: bool) -> list[str]:
+    shown = [epoch.train_accuracy, *([epoch.validation_accuracy] if validated else []), epoch.test_accuracy]
+    return [f"{epoch.loss:.4f}", *(percent(value) for value in shown)]
+
+
+def roles(results: Mapping[str, Distilled]) -> str:
+    """Return the test accuracy of teacher, student alone and student distilled on each side, in percent."""
+    rows = [(role, *(percent(result.test_accuracy(role)) for result in results.values())) for role in ROLES]
+    return tabulate(rows, ["test accuracy %", *results], tablefmt=STYLE, disable_numparse=True, stralign="right")
+
+
+def softened(results: Mapping[str, Distilled], classes: Sequence[str], label: int, temperature: float, sample: int = 0) -> str:
+    """Return the teacher's output for one test example at temperature 1 and at the one of the distillation."""
+    tables = {name: soft_decisions(result.teacher_logits[sample], (1.0, temperature)) for name, result in results.items()}
+    heads = ["class", *(f"{name} T={t:g}" for name in results for t in (1.0, temperature))]
+    rows = []
+    for index, name in enumerate(classes):
+        marked = f"{name} <- label" if index == label else name
+        rows.append([marked, *(f"{table[t][index]:.4f}" for table in tables.values() for t in (1.0, temperature))])
+    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("right",) * (2 * len(results))))

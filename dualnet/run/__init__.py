@@ -1,0 +1,1 @@
+"""Running models: sessions here or in workers, fed with data, trained and distilled."""

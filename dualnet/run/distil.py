@@ -1,0 +1,109 @@
+"""Distillation: teacher, student alone, student distilled, on every side (Hinton et al. 2015).
+
+The teacher is frozen, so its logits on the training set are computed once: distilling is training with a loss that
+takes them beside the labels.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dualnet.backends.protocol import Array
+from dualnet.errors import SpecError
+from dualnet.run.feed import Feed, first_output
+from dualnet.run.hosts import Host
+from dualnet.run.train import Epoch, Progress, Settings, accuracy, silent, train_session
+from dualnet.specs.losses import Distillation
+from dualnet.specs.spec import Spec
+
+ROLES = ("teacher", "student alone", "student distilled")
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """One side's result: the history of each role, and the teacher's logits on the test part."""
+
+    histories: dict[str, list[Epoch]]
+    teacher_logits: Array
+    student_logits: dict[str, Array]
+    losses: dict[str, list[float]]
+
+    def test_accuracy(self, role: str) -> float:
+        """Return a role's last test accuracy."""
+        last = self.histories[role][-1].test_accuracy
+        return float("nan") if last is None else last
+
+
+def distil(
+    host: Host,
+    names: list[str],
+    teacher: Spec,
+    student: Spec,
+    loss: Distillation,
+    feed: Feed,
+    settings: Settings,
+    progress: Progress = silent,
+) -> dict[str, Distilled]:
+    """Distil a teacher into a student on each backend. The student starts from the same weights both times.
+
+    Raises ``SpecError`` unless both read the same input and give the same logits.
+    """
+    _match(teacher, student)
+    return host.each({name: _side(host, name, teacher, student, loss, feed, settings, progress) for name in names})
+
+
+def _side(
+    host: Host, name: str, teacher: Spec, student: Spec, loss: Distillation, feed: Feed, settings: Settings, progress: Progress
+) -> Callable[[], Distilled]:
+    plans = {"teacher": teacher, "student alone": student}
+    plans["student distilled"] = replace(student, training=replace(student.training, loss=loss))
+
+    def run() -> Distilled:
+        histories, losses, logits = {}, {}, {}
+        soft: dict[str, Array] | None = None
+        for role, spec in plans.items():
+            session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+            show = _named(progress, role)
+            out = settings.out / role.replace(" ", "_") if settings.out else None
+            own = replace(settings, out=out)
+            trained = train_session(name, session, spec, feed, own, show, soft if role == "student distilled" else None)
+            histories[role], losses[role] = trained.history, trained.losses
+            logits[role] = session.predict("test")
+            if role == "teacher":
+                soft = {part: session.predict(part) for part in feed.parts()}
+        return Distilled(histories, logits["teacher"], logits, losses)
+
+    return run
+
+
+def _named(progress: Progress, role: str) -> Progress:
+    return lambda side, done, total, what: progress(side, done, total, f"{role}, {what}")
+
+
+def _match(teacher: Spec, student: Spec) -> None:
+    if list(teacher.inputs.values()) != list(student.inputs.values()) or teacher.data != student.data:
+        msg = f"{student.name} must read the same data and input as its teacher {teacher.name}: {teacher.inputs}, {teacher.data}"
+        raise SpecError(msg)
+    if first_output(teacher) != first_output(student):
+        msg = f"{student.name} gives {list(first_output(student))}, its teacher {teacher.name} {list(first_output(teacher))}."
+        raise SpecError(msg)
+
+
+def soft_decisions(logits: Array, temperatures: tuple[float, ...] = (1.0, 10.0)) -> dict[float, Array]:
+    """Return softmax(logits / T), float64 of the same shape, for each temperature."""
+    scaled = {t: logits.astype(np.float64) / t for t in temperatures}
+    powers = {t: np.exp(x - x.max(axis=-1, keepdims=True)) for t, x in scaled.items()}
+    return {t: p / p.sum(axis=-1, keepdims=True) for t, p in powers.items()}
+
+
+def summary(results: dict[str, Distilled], feed: Feed) -> dict[str, Any]:
+    """Return the results as plain data, by backend and role."""
+    return {
+        name: {
+            role: {"test_accuracy": accuracy(result.student_logits[role], feed.test.labels), "history": [asdict(e) for e in h]}
+            for role, h in result.histories.items()
+        }
+        for name, result in results.items()
+    }

@@ -1,0 +1,108 @@
+"""Feeding: a data set as the arrays that a spec reads and is judged by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dualnet.backends.protocol import Array, Arrays, Session
+from dualnet.data import load_dataset, mean_std, normalise, split, to_float
+from dualnet.errors import SpecError
+from dualnet.specs.losses import BinaryCrossEntropy, Loss, MeanSquaredError
+from dualnet.specs.spec import Spec
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images (N, *shape) in the spec's input shape and the precision of the run, and labels (N,) int64."""
+
+    inputs: Arrays
+    labels: NDArray[np.int64]
+
+    def targets(self, loss: Loss, classes: int) -> Array:
+        """Return what the loss compares the outputs with."""
+        if not isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+            return self.labels
+        images = next(iter(self.inputs.values()))
+        return images if loss.target == "input" else np.eye(classes, dtype=images.dtype)[self.labels]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Training, validation and test parts of a data set; ``source`` says in one line where it is from."""
+
+    source: str
+    classes: tuple[str, ...]
+    train: Part
+    validation: Part | None
+    test: Part
+
+    def give(self, session: Session, loss: Loss, soft: Mapping[str, Array] | None = None) -> None:
+        """Make all parts resident in a session under their names, with the teacher's logits where there are some."""
+        labelled = not (isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input")
+        for name, part in self.parts().items():
+            labels = part.labels if labelled else None
+            targets = part.targets(loss, len(self.classes))
+            session.hold(name, part.inputs, targets, labels, soft.get(name) if soft else None)
+
+    def parts(self) -> dict[str, Part]:
+        """Return the parts that hold anything, by name."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}
+
+
+def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None = None) -> Feed:
+    """Return the data that a spec names, ready to train on; ``limit`` keeps the first so many of each part.
+
+    Raises ``SpecError`` if the data set does not fit the spec, ``DataError`` if its files are damaged.
+    """
+    _fits(spec)
+    dataset = load_dataset(spec.data.set)
+    parts = split(dataset, spec.data.split, seed=seed)
+    shape = next(iter(spec.inputs.values()))
+    levels = dataset.levels
+    moments = mean_std(to_float(_resized(parts.train_images, shape), levels)) if spec.data.normalise == "standard" else (0.0, 1.0)
+
+    def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
+        pixels = normalise(to_float(_resized(images[:limit], shape), levels), *moments).astype(dtype)
+        return Part({next(iter(spec.inputs)): pixels}, labels[:limit])
+
+    validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
+    train, test = part(parts.train_images, parts.train_labels), part(parts.test_images, parts.test_labels)
+    return Feed(dataset.source, dataset.classes, train, validation, test)
+
+
+
+def _fits(spec: Spec) -> None:
+    shapes = list(spec.inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][0] != 1 or min(shapes[0][1:]) < 28:
+        read = ", ".join(f"{name} {list(shape)}" for name, shape in spec.inputs.items())
+        msg = f"{spec.name}: the data set {spec.data.set!r} gives one image [1, 28, 28]; the spec reads {read}."
+        raise SpecError(msg)
+    loss = spec.training.loss
+    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input":
+        return
+    made = first_output(spec)
+    if made != (10,):
+        msg = f"{spec.name}: the data set {spec.data.set!r} has 10 classes; the first output has shape {list(made)}, not [10]."
+        raise SpecError(msg)
+
+
+def first_output(spec: Spec) -> tuple[int, ...]:
+    """Return the shape of a spec's first output, without the batch axis."""
+    wire = spec.graph.outputs[0]
+    shapes: dict[str, Any] = dict(spec.inputs)
+    for step in spec.graph.steps:
+        shapes.update(zip(step.made, step.out_shapes, strict=True))
+    found: tuple[int, ...] = shapes[wire]
+    return found
+
+
+def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return images (N, 1, h, w) enlarged by whole pixels as far as they fit, and framed with black to ``shape``."""
+    times = min(shape[1] // images.shape[2], shape[2] // images.shape[3])
+    large = images.repeat(times, axis=2).repeat(times, axis=3)
+    frame = [(size - have) for size, have in zip(shape[1:], large.shape[2:], strict=True)]
+    return np.pad(large, ((0, 0), (0, 0), *((room // 2, room - room // 2) for room in frame)))

@@ -1,0 +1,160 @@
+"""Hosts: where sessions live. Here, in this process, or in a worker process for each framework."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Protocol, TypeVar
+
+from dualnet import errors
+from dualnet.backends import backend
+from dualnet.backends.protocol import Session
+from dualnet.run import wire
+from dualnet.specs.spec import Spec
+
+Made = TypeVar("Made")
+
+
+class Host(Protocol):
+    """Opens sessions, and runs a call on each side."""
+
+    def open(self, name: str, spec: Spec, **options: Any) -> Session:
+        """Return a session of a backend; options are those of ``Backend.session``."""
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return a backend's versions, devices and threads."""
+
+    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
+        """Return the result of each call, one a backend; at the same time where that helps."""
+
+    def close(self) -> None:
+        """Give back what the host holds."""
+
+
+class Here:
+    """Sessions in this process, one after the other."""
+
+    def open(self, name: str, spec: Spec, **options: Any) -> Session:
+        """Return a session of a backend."""
+        return backend(name).session(spec, **options)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return a backend's versions, devices and threads."""
+        return backend(name).facts()
+
+    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
+        """Return the result of each call."""
+        return {name: call() for name, call in calls.items()}
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class Workers:
+    """A process for each backend, started on first use.
+
+    ``pythons`` names an interpreter by backend (or ``DUALNET_TORCH_PYTHON`` and the like), for environments that
+    cannot hold both frameworks. ``threads`` is the number of threads that each may use.
+    """
+
+    def __init__(self, pythons: Mapping[str, str] | None = None, threads: int = 1) -> None:
+        self.pythons, self.threads = dict(pythons or {}), threads
+        self.processes: dict[str, Process] = {}
+        self.lock = Lock()
+
+    def process(self, name: str) -> "Process":
+        """Return the worker of a backend."""
+        with self.lock:
+            if name not in self.processes:
+                python = self.pythons.get(name) or os.environ.get(f"DUALNET_{name.upper()}_PYTHON") or sys.executable
+                self.processes[name] = Process(name, python, self.threads)
+            return self.processes[name]
+
+    def open(self, name: str, spec: Spec, **options: Any) -> Session:
+        """Return a session of a backend, living in its worker."""
+        process = self.process(name)
+        remote: Any = RemoteSession(process, process.ask(None, "open", spec, **options))
+        found: Session = remote
+        return found
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return a backend's versions, devices and threads."""
+        found: dict[str, Any] = self.process(name).ask(None, "facts")
+        return found
+
+    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
+        """Return the result of each call, all at the same time: the work is in the workers."""
+        with ThreadPoolExecutor(max(len(calls), 1)) as pool:
+            running = {name: pool.submit(call) for name, call in calls.items()}
+            return {name: future.result() for name, future in running.items()}
+
+    def close(self) -> None:
+        """End the workers."""
+        for process in self.processes.values():
+            process.close()
+        self.processes.clear()
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Process:
+    """One worker process and the pipe to it."""
+
+    def __init__(self, name: str, python: str, threads: int) -> None:
+        self.name, self.lock = name, Lock()
+        settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [python, "-m", "dualnet.run.worker", name]
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=_log(), env=os.environ | settings
+            )
+        except OSError as error:
+            msg = f"{name}: its Python {python!r} cannot be started: {error.strerror}."
+            raise errors.WorkerError(msg) from None
+
+    def ask(self, session: int | None, verb: str, *arguments: Any, **keywords: Any) -> Any:
+        """Return the worker's answer. Raises the error that the worker raised, or ``WorkerError`` if it went away."""
+        command = {"session": session, "verb": verb, "arguments": arguments, "keywords": keywords}
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        with self.lock:
+            try:
+                wire.send(self.process.stdin, command)  # type: ignore[arg-type]
+                answer = wire.receive(self.process.stdout)  # type: ignore[arg-type]
+            except (OSError, errors.WorkerError):
+                msg = f"{self.name}: its worker went away (exit code {self.process.wait()}) while asked to {verb}."
+                raise errors.WorkerError(msg) from None
+        if "error" in answer:
+            raise getattr(errors, answer["error"])(answer["message"])
+        return answer["value"]
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def _log() -> int | None:
+    """Return where workers' standard error goes: nowhere, or here if ``DUALNET_VERBOSE`` is set."""
+    return None if os.environ.get("DUALNET_VERBOSE") else subprocess.DEVNULL
+
+
+class RemoteSession:
+    """A session in a worker: each verb of the protocol is asked over the pipe."""
+
+    def __init__(self, process: Process, number: int) -> None:
+        self._process, self._number = process, number
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        return lambda *arguments, **keywords: self._process.ask(self._number, verb, *arguments, **keywords)

@@ -1,0 +1,59 @@
+"""A worker process: one framework, any number of sessions, commands from standard input, answers to standard output."""
+
+import os
+import sys
+import traceback
+from typing import Any, BinaryIO
+
+from dualnet import errors
+from dualnet.backends import backend
+from dualnet.run import wire
+
+
+class Worker:
+    """Answers commands by calling the backend or one of its sessions."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sessions: dict[int, Any] = {}
+
+    def answer(self, command: dict[str, Any]) -> Any:
+        """Return the answer to one command."""
+        arguments, keywords = command["arguments"], command["keywords"]
+        if command["session"] is not None:
+            return getattr(self.sessions[command["session"]], command["verb"])(*arguments, **keywords)
+        if command["verb"] == "open":
+            number = len(self.sessions)
+            self.sessions[number] = backend(self.name).session(*arguments, **keywords)
+            return number
+        if command["verb"] == "close":
+            self.sessions[arguments[0]] = None
+            return None
+        return backend(self.name).facts()
+
+
+def serve(worker: Worker, commands: BinaryIO, answers: BinaryIO) -> None:
+    """Answer commands until the parent closes the pipe."""
+    while True:
+        try:
+            command = wire.receive(commands)
+        except errors.WorkerError:
+            return
+        try:
+            answer = {"value": worker.answer(command)}
+        except errors.DualnetError as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+            answer = {"error": "WorkerError", "message": f"{error!r}\n{traceback.format_exc()}"}
+        wire.send(answers, answer)
+
+
+def main() -> None:
+    """Run a worker for the backend named on the command line."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a framework prints must not get among the answers
+    serve(Worker(sys.argv[1]), sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
