@@ -126,8 +126,10 @@ class Backend(Protocol):
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
         """Return a live model with shared draws of ``seed``, or the framework's own draws for None."""
 
-    def session(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0) -> Session:
-        """Return a session; ``seed`` keys the dropout masks."""
+    def session(
+        self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0, shared_masks: bool = True
+    ) -> Session:
+        """Return a session; ``seed`` keys the weights' start and, if shared, the dropout masks."""
 
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""

@@ -32,11 +32,11 @@ SETTINGS = {"epsilon": "epsilon", "momentum": "momentum", "slope": "slope", "alp
 class KerasSession:
     """One live ``keras.Model`` of a spec."""
 
-    def __init__(self, spec: Spec, dtype: str, device: str, seed: int) -> None:
+    def __init__(self, spec: Spec, dtype: str, device: str, seed: int, shared_masks: bool) -> None:
         self.spec, self.dtype, self.device = spec, devices.precision(dtype), devices.place(device)
         with tf.device(self.device):
             self.mask_step = tf.Variable(0, dtype=tf.int64, trainable=False)
-            self.built = Builder(spec, self.dtype, self.mask_step, seed).build()
+            self.built = Builder(spec, self.dtype, self.mask_step, seed if shared_masks else None).build()
         self.model = self.built.model
         self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
         self.held: dict[str, Held] = {}
@@ -261,9 +261,11 @@ class KerasBackend:
                 variable.assign(carries.to_keras(draw(spec.parameters[name], seed, name).astype(dtype)))
         return built.model
 
-    def session(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0) -> KerasSession:
-        """Return a session; ``seed`` keys the weights' start and the dropout masks."""
-        return KerasSession(spec, dtype, device, seed)
+    def session(
+        self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0, shared_masks: bool = True
+    ) -> KerasSession:
+        """Return a session; ``seed`` keys the weights' start and, if shared, the dropout masks."""
+        return KerasSession(spec, dtype, device, seed, shared_masks)
 
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""

@@ -1,4 +1,7 @@
-"""Native draws: each initializer by ``torch.nn.init`` and torch's own generator."""
+"""Native draws: each initializer by ``torch.nn.init`` and torch's own generator.
+
+Kaiming's and Xavier's spread comes from the spec's fans: ``torch.nn.init`` knows none for a bias.
+"""
 
 import math
 from collections.abc import Callable
@@ -8,37 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from dualnet.specs import initializers as I
+from dualnet.specs.draw import fan
 from dualnet.specs.weights import Parameter
 
 
 @torch.no_grad()
 def fill(tensor: Tensor, parameter: Parameter) -> None:
-    """Start a parameter in place by its initializer."""
-    RULES[type(parameter.initializer)](tensor, parameter.initializer, parameter)
+    """Start a parameter in place by its initializer, drawn in the spec's order whatever the order of memory."""
+    drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    RULES[type(parameter.initializer)](drawn, parameter.initializer, parameter)
+    tensor.copy_(drawn)
 
 
-def _kaiming(rule: Callable[..., Any]) -> Callable[[Tensor, Any, Parameter], Any]:
-    return lambda t, i, p: rule(t, a=i.slope, mode=i.mode, nonlinearity=i.nonlinearity)
+def _kaiming_std(i: I.KaimingUniform | I.KaimingNormal, p: Parameter) -> float:
+    return I.gain(i.nonlinearity, i.slope) / math.sqrt(fan(i, p))
 
 
-def _kaiming_normal(t: Tensor, i: I.KaimingNormal, p: Parameter) -> None:
-    fan = p.fan_in if i.mode == "fan_in" else p.fan_out
-    if i.truncated:
-        _truncated(t, I.gain(i.nonlinearity, i.slope) / math.sqrt(fan))
-    else:
-        _kaiming(nn.init.kaiming_normal_)(t, i, p)
+def _xavier_std(i: I.XavierUniform | I.XavierNormal, p: Parameter) -> float:
+    return i.gain * math.sqrt(2.0 / (p.fan_in + p.fan_out))
 
 
-def _xavier_normal(t: Tensor, i: I.XavierNormal, p: Parameter) -> None:
-    if i.truncated:
-        _truncated(t, i.gain * math.sqrt(2.0 / (p.fan_in + p.fan_out)))
-    else:
-        nn.init.xavier_normal_(t, i.gain)
-
-
-def _lecun_normal(t: Tensor, i: I.LecunNormal, p: Parameter) -> None:
-    std = 1.0 / math.sqrt(p.fan_in)
-    if i.truncated:
+def _spread(t: Tensor, std: float, truncated: bool) -> None:
+    if truncated:
         _truncated(t, std)
     else:
         nn.init.normal_(t, 0.0, std)
@@ -64,11 +58,11 @@ RULES: dict[type[I.Initializer], Callable[[Tensor, Any, Parameter], Any]] = {
     I.Eye: lambda t, i, p: nn.init.eye_(t),
     I.Dirac: lambda t, i, p: nn.init.dirac_(t),
     I.Orthogonal: lambda t, i, p: nn.init.orthogonal_(t, i.gain),
-    I.XavierUniform: lambda t, i, p: nn.init.xavier_uniform_(t, i.gain),
-    I.XavierNormal: _xavier_normal,
-    I.KaimingUniform: _kaiming(nn.init.kaiming_uniform_),
-    I.KaimingNormal: _kaiming_normal,
+    I.XavierUniform: lambda t, i, p: _uniform(t, math.sqrt(3.0) * _xavier_std(i, p)),
+    I.XavierNormal: lambda t, i, p: _spread(t, _xavier_std(i, p), i.truncated),
+    I.KaimingUniform: lambda t, i, p: _uniform(t, math.sqrt(3.0) * _kaiming_std(i, p)),
+    I.KaimingNormal: lambda t, i, p: _spread(t, _kaiming_std(i, p), i.truncated),
     I.LecunUniform: lambda t, i, p: _uniform(t, math.sqrt(3.0 / p.fan_in)),
-    I.LecunNormal: _lecun_normal,
+    I.LecunNormal: lambda t, i, p: _spread(t, 1.0 / math.sqrt(p.fan_in), i.truncated),
     I.FanInUniform: lambda t, i, p: _uniform(t, 1.0 / math.sqrt(p.fan_in)),
 }

@@ -29,10 +29,10 @@ SETTINGS = {"eps": "epsilon", "momentum": "momentum", "negative_slope": "slope",
 class TorchSession:
     """One live ``nn.Module`` of a spec."""
 
-    def __init__(self, spec: Spec, dtype: str, device: str, seed: int) -> None:
+    def __init__(self, spec: Spec, dtype: str, device: str, seed: int, shared_masks: bool) -> None:
         self.spec = spec
         self.dtype, self.device = devices.precision(dtype), devices.place(device)
-        self.model, self.layers = build(spec, self.dtype, self.device, mask_seed=seed)
+        self.model, self.layers = build(spec, self.dtype, self.device, mask_seed=seed if shared_masks else None)
         self.model.eval()
         self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
         self.held: dict[str, Held] = {}
@@ -235,9 +235,11 @@ class TorchBackend:
                     tensor.copy_(torch.from_numpy(draw(parameter, seed, name)))
         return model.eval()
 
-    def session(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0) -> TorchSession:
-        """Return a session; ``seed`` keys the weights' start and the dropout masks."""
-        return TorchSession(spec, dtype, device, seed)
+    def session(
+        self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0, shared_masks: bool = True
+    ) -> TorchSession:
+        """Return a session; ``seed`` keys the weights' start and, if shared, the dropout masks."""
+        return TorchSession(spec, dtype, device, seed, shared_masks)
 
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""

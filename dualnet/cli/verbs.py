@@ -43,11 +43,11 @@ def parity(arguments: Namespace) -> int:
 def train(arguments: Namespace) -> int:
     """Train on the chosen backends and print the epochs side by side."""
     spec = _trained(api.load(arguments.spec), arguments)
-    settings = _settings(arguments)
+    names, settings = _backends(arguments.backend), _settings(arguments)
     fed = feed(spec, dtype=arguments.dtype, seed=arguments.seed, limit=arguments.limit)
     print(fed.source)
     with _workers(arguments) as workers, progress(arguments.quiet) as show:
-        results = training.train(workers, _backends(arguments.backend), spec, fed, settings, show)
+        results = training.train(workers, names, spec, fed, settings, show)
         histories = {name: result.history for name, result in results.items()}
     print(f"\n{spec.name}: {spec.training.optimizer}\n\n{table.histories(histories)}")
     gap = training.final_gap(results)
@@ -67,6 +67,7 @@ def train(arguments: Namespace) -> int:
 def distill(arguments: Namespace) -> int:
     """Distil on the chosen backends and print accuracies and one sample's soft targets."""
     teacher, student = (_trained(api.load(name), arguments) for name in (arguments.teacher, arguments.student))
+    names, settings = _backends(arguments.backend), _settings(arguments)
     loss = Distillation(arguments.temperature, arguments.alpha, arguments.reduction)
     fed = feed(teacher, dtype=arguments.dtype, seed=arguments.seed, limit=arguments.limit)
     if not 0 <= arguments.sample < len(fed.test.labels):
@@ -74,8 +75,7 @@ def distill(arguments: Namespace) -> int:
         raise DataError(msg)
     print(fed.source)
     with _workers(arguments) as workers, progress(arguments.quiet) as show:
-        names = _backends(arguments.backend)
-        results = distillation.distil(workers, names, teacher, student, loss, fed, _settings(arguments), show)
+        results = distillation.distil(workers, names, teacher, student, loss, fed, settings, show)
     print(f"\n{teacher.name} into {student.name}: T={loss.temperature:g}, alpha={loss.alpha:g}, KL by {loss.reduction}, T² kept\n")
     print(table.roles(results))
     label = int(fed.test.labels[arguments.sample])
@@ -93,7 +93,7 @@ def show(arguments: Namespace) -> int:
         _write(arguments.json, text.to_data(spec))
         return 0
     with _workers(arguments) as workers:
-        options = {"dtype": arguments.dtype, "device": arguments.device, "seed": arguments.seed}
+        options = {"dtype": arguments.dtype, "device": arguments.device, "shared_masks": False}
         names = _backends(arguments.backend)
         facts = workers.each({name: lambda name=name: workers.open(name, spec, **options).structure() for name in names})  # type: ignore[misc]
     print(f"{spec.name}: {spec.about}\n\n{table.layers(facts)}")
