@@ -15,7 +15,7 @@ def names() -> list[str]:
 
 
 def backend(name: str) -> Backend:
-    """Return a backend, importing its framework. Raises ``UnsupportedError`` if there is none or it is not installed."""
+    """Return a backend, importing its framework. Raises ``UnsupportedError`` if either is not to be had."""
     if name not in names():
         hint = did_you_mean(name, names()) or f" There are: {', '.join(names())}."
         msg = f"There is no backend {name!r}.{hint}"

@@ -20,7 +20,7 @@ def dtype(name: str) -> str:
 
 
 def weights(spec: Spec, arrays: Mapping[str, Any]) -> None:
-    """Raise ``WeightsError`` unless ``arrays`` are the spec's parameters and buffers, all of them, of the right shape."""
+    """Raise ``WeightsError`` unless ``arrays`` are all of the spec's parameters and buffers, of the right shapes."""
     for name in arrays:
         if name not in spec.parameters:
             msg = f"{spec.name}: there is no parameter {name!r}.{did_you_mean(name, spec.parameters)}"
@@ -41,5 +41,6 @@ def inputs(spec: Spec, arrays: Mapping[str, Any]) -> None:
         raise WeightsError(msg)
     for name, shape in spec.inputs.items():
         if tuple(np.shape(arrays[name])[1:]) != shape:
-            msg = f"{spec.name}: input {name!r} has shape (N, {', '.join(map(str, shape))}). Received: {np.shape(arrays[name])}"
+            wanted = f"(N, {', '.join(map(str, shape))})"
+            msg = f"{spec.name}: input {name!r} has shape {wanted}. Received: {np.shape(arrays[name])}"
             raise WeightsError(msg)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from dualnet.backends import backend as backend_of
-from dualnet.compare.ladder import Climb, climb, stages as chosen
+from dualnet.compare.ladder import Climb, climb
+from dualnet.compare.ladder import stages as chosen
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.report import Report
 from dualnet.run.hosts import Here, Host

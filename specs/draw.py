@@ -40,9 +40,6 @@ def normal(size: int, *key: object) -> Array:
 def draw(parameter: Parameter, *key: object) -> Array:
     """Return the float64 start of a parameter. Raises ``SpecError`` where the initializer cannot fill its shape."""
     start = parameter.initializer
-    if start is None:
-        msg = f"{parameter.name}: no initializer is set."
-        raise SpecError(msg)
     filled = RULES[type(start)](start, parameter, key)
     return np.array(np.broadcast_to(filled, parameter.shape), dtype=np.float64, order="C")
 

@@ -6,7 +6,7 @@ is its layer's path and its own name, such as ``block.conv.weight``.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Scope, Step, join
@@ -20,7 +20,7 @@ class Parameter:
 
     name: str
     shape: Shape
-    initializer: Initializer | None
+    initializer: Initializer
     fan_in: int
     fan_out: int
     trainable: bool = True
@@ -32,13 +32,16 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[1] * receptive, shape[0] * receptive
 
 
-def parameters_of(layer: L.Layer, in_shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
-    """Return the parameters and buffers of a layer that reads ``in_shapes``; names are relative to the layer."""
+def parameters_of(layer: L.Layer, in_shapes: tuple[Shape, ...], preset: str = "torch_default") -> tuple[Parameter, ...]:
+    """Return the parameters and buffers of a layer that reads ``in_shapes``; names are relative to the layer.
+
+    ``preset`` starts those for which the layer names no initializer.
+    """
     shape = in_shapes[0]
     if isinstance(layer, L.Linear):
-        return _weight_and_bias(layer, (layer.features, shape[-1]))
+        return _weight_and_bias(layer, (layer.features, shape[-1]), preset)
     if isinstance(layer, L.Conv2d):
-        return _weight_and_bias(layer, (layer.channels, shape[0] // layer.groups, *layer.kernel))
+        return _weight_and_bias(layer, (layer.channels, shape[0] // layer.groups, *layer.kernel), preset)
     if isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d)):
         running = (_buffer("running_mean", shape[0], Zeros()), _buffer("running_var", shape[0], Ones()))
         return (*_scale_and_shift(layer.affine, shape[:1]), *running)
@@ -55,19 +58,18 @@ def owners(scope: Scope) -> Iterator[Step]:
 
 
 def parameters(scope: Scope, preset: str) -> dict[str, Parameter]:
-    """Return every parameter and buffer of a graph by full name, initializers filled in from the preset."""
-    found = {}
-    for step in owners(scope):
-        for parameter in parameters_of(step.layer, step.in_shapes):
-            start = parameter.initializer or PRESETS[preset][parameter.name]
-            found[join(step.path, parameter.name)] = replace(parameter, initializer=start)
-    return found
+    """Return every parameter and buffer of a graph by full name."""
+    return {
+        join(step.path, parameter.name): parameter
+        for step in owners(scope)
+        for parameter in parameters_of(step.layer, step.in_shapes, preset)
+    }
 
 
-def _weight_and_bias(layer: L.Linear | L.Conv2d, shape: Shape) -> tuple[Parameter, ...]:
+def _weight_and_bias(layer: L.Linear | L.Conv2d, shape: Shape, preset: str) -> tuple[Parameter, ...]:
     fan_in, fan_out = fans(shape)
-    weight = Parameter("weight", shape, layer.weight_init, fan_in, fan_out)
-    bias = Parameter("bias", shape[:1], layer.bias_init, fan_in, fan_out)
+    weight = Parameter("weight", shape, layer.weight_init or PRESETS[preset]["weight"], fan_in, fan_out)
+    bias = Parameter("bias", shape[:1], layer.bias_init or PRESETS[preset]["bias"], fan_in, fan_out)
     return (weight, bias) if layer.bias else (weight,)
 
 

@@ -19,7 +19,7 @@ class Configured(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return super().get_config() | self.options
+        return {**super().get_config(), **self.options}
 
 
 @register

@@ -83,7 +83,7 @@ class Builder:
         return tuple(made) if len(step.made) > 1 else (made,)
 
     def _alike(self, step: Step) -> bool:
-        """Return whether a second use sees the shapes and layouts of the first, so that the live object serves again."""
+        """Return whether a second use sees the shapes and layouts of the first, so that its live object serves."""
         pairs = [(self._place(leaf), self.places.get(first)) for leaf, first in _pairs(step)]
         return all(first is not None and _sees(first) == _sees(here) for here, first in pairs)
 
@@ -132,8 +132,9 @@ class Builder:
         first = self.places[step.owner]
         if call not in lower(first):
             shapes = f"{list(first.shape)} and {list(step.in_shapes[0])}"
-            msg = f"keras: {step.path!r} shares {step.owner!r}, and one {call.target} cannot read {shapes}."
-            raise UnsupportedError(f"{msg} Use one shape for both, or two layers.")
+            why = f"{step.path!r} shares {step.owner!r}, and one {call.target} cannot read {shapes}."
+            msg = f"keras: {why} Use one shape for both, or two layers."
+            raise UnsupportedError(msg)
         return next(layer for layer in self.layers[step.owner] if layer.weights)
 
     def _masked(self, step: Step, place: Place) -> Any:

@@ -54,4 +54,8 @@ def facts() -> dict[str, Any]:
     """Return the versions, devices and threads."""
     devices = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    return {"version": f"{keras.__version__} on TensorFlow {tf.__version__}", "devices": devices, "threads": threads or "all"}
+    return {
+        "version": f"{keras.__version__} on TensorFlow {tf.__version__}",
+        "devices": devices,
+        "threads": threads or "all",
+    }

@@ -66,7 +66,7 @@ def _conv_padding(layer: L.Conv2d, shape: tuple[int, ...]) -> tuple[list[Call], 
     reach = tuple(d * (k - 1) for d, k in zip(layer.dilation, layer.kernel, strict=True))
     strided = layer.stride != (1, 1)
     if layer.padding == "same":
-        if not strided or layer.dilation == (1, 1) and layer.stride[0] == layer.stride[1]:
+        if not strided or (layer.dilation == (1, 1) and layer.stride[0] == layer.stride[1]):
             return [], "same"
         sizes = zip(shape[1:], layer.stride, reach, strict=True)
         totals = [max((-(-size // stride) - 1) * stride + r + 1 - size, 0) for size, stride, r in sizes]
@@ -82,7 +82,9 @@ def _pad(pads: Any, value: float = 0.0) -> Call:
     return call("bridges.Pad2D", pads, **unless(0.0, value=value))
 
 
-def _window(layer: L.MaxPool2d | L.AvgPool2d, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[tuple[int, int], ...]]:
+def _window(
+    layer: L.MaxPool2d | L.AvgPool2d, shape: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[tuple[int, int], ...]]:
     """Return the stride, and the padding that makes "valid" windows exactly PyTorch's (ceil mode included)."""
     stride = layer.stride or layer.kernel
     pads = []
@@ -95,7 +97,10 @@ def _window(layer: L.MaxPool2d | L.AvgPool2d, shape: tuple[int, ...]) -> tuple[t
 def _max_pool(layer: L.MaxPool2d, place: Place) -> list[Call]:
     stride, pads = _window(layer, place.shape)
     before = [] if pads == ((0, 0), (0, 0)) else [_pad(pads, float("-inf"))]
-    return [*before, call("layers.MaxPooling2D", short(layer.kernel), **unless(short(layer.kernel), strides=short(stride)))]
+    return [
+        *before,
+        call("layers.MaxPooling2D", short(layer.kernel), **unless(short(layer.kernel), strides=short(stride))),
+    ]
 
 
 def _avg_pool(layer: L.AvgPool2d, place: Place) -> list[Call]:
@@ -111,7 +116,7 @@ def _avg_pool(layer: L.AvgPool2d, place: Place) -> list[Call]:
 
 
 def _counts(layer: L.AvgPool2d, place: Place, axis: int, stride: int) -> Any:
-    """Return by how much each window's sum is divided along one axis: its reach in the image, or in image and padding."""
+    """Return how many pixels (padding counted or not) each window's sum is divided by along one axis."""
     size, kernel, padding = place.shape[1 + axis], layer.kernel[axis], layer.padding[axis]
     starts = np.arange(place.step.out_shapes[0][1 + axis]) * stride - padding
     low, high = (-padding, size + padding) if layer.count_include_pad else (0, size)
@@ -130,7 +135,9 @@ def _adaptive(layer: L.AdaptiveAvgPool2d, place: Place) -> Call:
 def _batch_norm(layer: L.BatchNorm1d | L.BatchNorm2d, place: Place) -> Call:
     axis = place.reads[0].axis(1)
     options = unless(len(place.shape), axis=axis) | unless(0.99, momentum=1.0 - layer.momentum)
-    options |= unless(1e-3, epsilon=layer.epsilon) | unless(True, center=layer.affine) | unless(True, scale=layer.affine)
+    options |= (
+        unless(1e-3, epsilon=layer.epsilon) | unless(True, center=layer.affine) | unless(True, scale=layer.affine)
+    )
     unbiased = layer.running_variance == "unbiased"
     return call("bridges.UnbiasedBatchNormalization" if unbiased else "layers.BatchNormalization", **options)
 
@@ -143,14 +150,20 @@ def _layer_norm(layer: L.LayerNorm, place: Place) -> Call:
 
 def _group_norm(layer: L.GroupNorm, place: Place) -> Call:
     options = unless(32, groups=layer.groups) | unless(len(place.shape), axis=place.reads[0].axis(1))
-    options |= unless(1e-3, epsilon=layer.epsilon) | unless(True, center=layer.affine) | unless(True, scale=layer.affine)
+    options |= (
+        unless(1e-3, epsilon=layer.epsilon) | unless(True, center=layer.affine) | unless(True, scale=layer.affine)
+    )
     return call("layers.GroupNormalization", **options)
 
 
 def _back(place: Place) -> list[Call]:
     """Return the permutation from memory to the spec's order, if they differ."""
     axes = place.reads[0].axes
-    return [] if axes == tuple(range(len(axes))) else [call("layers.Permute", tuple(axes.index(a) + 1 for a in range(len(axes))))]
+    return (
+        []
+        if axes == tuple(range(len(axes)))
+        else [call("layers.Permute", tuple(axes.index(a) + 1 for a in range(len(axes))))]
+    )
 
 
 def _flatten(layer: L.Flatten, place: Place) -> list[Call]:
@@ -207,4 +220,3 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Softmax: _along("layers.Softmax"),
     L.LogSoftmax: _along("bridges.LogSoftmax"),
 }
-

@@ -21,7 +21,7 @@ POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.Sigmoid, L.Hardsigmoid, L.Tan
 
 @dataclass(frozen=True)
 class Layout:
-    """Physical axis i (after N) holds the spec's axis ``axes[i]``; features are a flattened image's if ``image`` is set."""
+    """Physical axis i (after N) holds the spec's axis ``axes[i]``; ``image`` is what was flattened, if it was."""
 
     axes: tuple[int, ...]
     image: tuple[int, ...] | None = None

@@ -41,7 +41,8 @@ class Exact(keras.optimizers.Optimizer):
 
     def __init__(self, spec: Any, rate: Callable[[], Any]) -> None:
         super().__init__(learning_rate=rate)
-        self.spec, self.slots = spec, {}
+        self.spec = spec
+        self.slots: dict[str, list[Any]] = {}
 
     def build(self, variables: list[Any]) -> None:
         """Make the slots."""

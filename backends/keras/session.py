@@ -50,7 +50,11 @@ class KerasSession:
 
     def _facts(self, step: Step) -> LayerFacts:
         layer = self.built.layers[step.path][-1] if not self._owns(step) else self.built.weighted(step.path)
-        found = {field: getattr(layer, name) for name, field in SETTINGS.items() if isinstance(getattr(layer, name, None), float)}
+        found = {
+            field: getattr(layer, name)
+            for name, field in SETTINGS.items()
+            if isinstance(getattr(layer, name, None), float)
+        }
         if "momentum" in found:
             found["momentum"] = 1.0 - found["momentum"]  # Keras weights the old statistics, the spec the new
         count = sum(int(np.prod(v.shape)) for v in layer.trainable_weights) if self._owns(step) else 0
@@ -80,8 +84,8 @@ class KerasSession:
     def load(self, weights: Mapping[str, Array]) -> None:
         """Put parameters and buffers into the model. Raises ``WeightsError`` unless names and shapes are the spec's."""
         check.weights(self.spec, weights)
-        for name, (variable, carrier) in self._carried().items():
-            variable.assign(carrier.to_keras(np.asarray(weights[name], dtype=self.dtype)))
+        for name, (variable, carries) in self._carried().items():
+            variable.assign(carries.to_keras(np.asarray(weights[name], dtype=self.dtype)))
 
     def draw(self, seed: int) -> None:
         """Start all parameters anew by ``keras.initializers``."""
@@ -170,7 +174,9 @@ class KerasSession:
 
     def _value(self, outputs: Sequence[Any], loss: Loss | None, targets: Any, soft: Array | None) -> Any:
         if loss is not None:
-            return loss_function(loss)(outputs[0], self._physical(targets), None if soft is None else self._physical(soft))
+            return loss_function(loss)(
+                outputs[0], self._physical(targets), None if soft is None else self._physical(soft)
+            )
         weights = [self._physical(target) for target in targets]
         return sum(tf.reduce_sum(o * w) for o, w in zip(outputs, weights, strict=True))
 
@@ -243,8 +249,8 @@ def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
 
 def restart(spec: Spec, built: Built, dtype: str) -> None:
     """Start all parameters anew by ``keras.initializers``."""
-    for name, (variable, carrier) in carried(spec, built).items():
-        variable.assign(initializer(spec.parameters[name], carrier.to_keras)(variable.shape, dtype=dtype))
+    for name, (variable, carries) in carried(spec, built).items():
+        variable.assign(initializer(spec.parameters[name], carries.to_keras)(variable.shape, dtype=dtype))
 
 
 class KerasBackend:

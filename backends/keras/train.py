@@ -1,6 +1,7 @@
 """Training: many steps inside one compiled function over resident data, and the optimizer's state as named arrays."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Trainer:
         self.variables = [variable for variable, _ in carried.values()]
         self.loss = loss_function(loss)
         self.rate = tf.Variable(optimizer.learning_rate, dtype=tf.float64, trainable=False)
-        self.optimizer = optimizers.make(optimizer, lambda: self.rate.value())
+        self.optimizer = optimizers.make(optimizer, self.rate.value)
         self.optimizer.build(self.variables)
         self.used = optimizers.used(optimizer)
         self.compiled: dict[int, Any] = {}
@@ -41,7 +42,7 @@ class Trainer:
     def steps(self, data: Held, indices: Array, rates: Array) -> Progress:
         """Take one step on each row of indices."""
         if id(data) not in self.compiled:
-            self.compiled[id(data)] = tf.function(lambda i, r: self._loop(data, i, r), reduce_retracing=True)
+            self.compiled[id(data)] = tf.function(partial(self._loop, data), reduce_retracing=True)
         losses, correct = self.compiled[id(data)](tf.constant(indices, tf.int64), tf.constant(rates, tf.float64))
         return {"loss": losses.numpy(), "correct": correct.numpy()}
 

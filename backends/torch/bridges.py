@@ -77,7 +77,9 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of the padded x."""
         pads: list[int] = []
-        for size, kernel, stride, dilation in zip(x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True):
+        for size, kernel, stride, dilation in zip(
+            x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True
+        ):
             total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
             pads = [total // 2, total - total // 2, *pads]
         return self._conv_forward(F.pad(x, pads), self.weight, self.bias)
@@ -86,7 +88,7 @@ class SameConv2d(nn.Conv2d):
 class BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """BatchNorm whose running variance follows the biased batch variance, as Keras's does."""
 
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
+    def _check_input_dim(self, input: Tensor) -> None:
         """Accept any rank."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -35,7 +35,9 @@ class Block(nn.Module):
         return outputs if len(outputs) > 1 else outputs[0]
 
 
-def build(spec: Spec, dtype: torch.dtype, device: torch.device, mask_seed: int | None = None) -> tuple[Block, dict[str, Any]]:
+def build(
+    spec: Spec, dtype: torch.dtype, device: torch.device, mask_seed: int | None = None
+) -> tuple[Block, dict[str, Any]]:
     """Return the live model and its layers by path; ``mask_seed`` replaces dropout's masks by shared ones."""
     modules: dict[str, nn.Module] = {}
     model = _block(spec.graph, modules, mask_seed)

@@ -21,7 +21,11 @@ def _cross_entropy(loss: S.CrossEntropy) -> LossFunction:
     weights = loss.class_weights
     if weights is None or (loss.mean_over, loss.smoothing_weighted_by) == ("weights", "class"):
         return lambda x, y, soft: F.cross_entropy(
-            x, y, None if weights is None else x.new_tensor(weights), reduction=loss.reduction, label_smoothing=loss.label_smoothing
+            x,
+            y,
+            None if weights is None else x.new_tensor(weights),
+            reduction=loss.reduction,
+            label_smoothing=loss.label_smoothing,
         )
     return lambda x, y, soft: _weighted(loss, x, y)
 
@@ -65,5 +69,3 @@ RULES: dict[type[S.Loss], Callable[[Any], LossFunction]] = {
     S.BinaryCrossEntropy: _elementwise(F.binary_cross_entropy_with_logits),
     S.Distillation: _distillation,
 }
-
-

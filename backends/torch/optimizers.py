@@ -46,7 +46,7 @@ class Flavoured(torch.optim.Optimizer):
         self.spec, self.count = spec, 0
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         """Update every parameter that has a gradient."""
         self.count += 1
         for group in self.param_groups:
@@ -57,8 +57,8 @@ class Flavoured(torch.optim.Optimizer):
     def _decayed(self, p: Tensor, lr: float) -> Tensor:
         if self.spec.decay == "decoupled":
             p.mul_(1.0 - lr * self.spec.weight_decay)
-            return p.grad  # type: ignore[return-value]
-        return p.grad + self.spec.weight_decay * p  # type: ignore[operator]
+            return p.grad
+        return p.grad + self.spec.weight_decay * p
 
     def slot(self, p: Tensor, name: str) -> Tensor:
         """Return a slot of a parameter, zeros at first."""

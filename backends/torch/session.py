@@ -23,7 +23,14 @@ from dualnet.specs.optimizers import Clip, Optimizer
 from dualnet.specs.spec import Spec
 
 # What ``structure`` reads back: attribute of a live module → field of the spec.
-SETTINGS = {"eps": "epsilon", "momentum": "momentum", "negative_slope": "slope", "alpha": "alpha", "p": "rate", "rate": "rate"}
+SETTINGS = {
+    "eps": "epsilon",
+    "momentum": "momentum",
+    "negative_slope": "slope",
+    "alpha": "alpha",
+    "p": "rate",
+    "rate": "rate",
+}
 
 
 class TorchSession:
@@ -44,7 +51,11 @@ class TorchSession:
 
     def _facts(self, step: Step) -> LayerFacts:
         module = self.layers[step.path]
-        found = {field: getattr(module, name) for name, field in SETTINGS.items() if isinstance(getattr(module, name, None), float)}
+        found = {
+            field: getattr(module, name)
+            for name, field in SETTINGS.items()
+            if isinstance(getattr(module, name, None), float)
+        }
         count = 0 if step.shared else sum(p.numel() for p in module.parameters())
         return {
             "path": step.path,
@@ -56,7 +67,11 @@ class TorchSession:
 
     def trainable(self) -> list[str]:
         """Return the names of the parameters that torch would train."""
-        return [name for name, tensor in self._tensors().items() if isinstance(tensor, nn.Parameter) and tensor.requires_grad]
+        return [
+            name
+            for name, tensor in self._tensors().items()
+            if isinstance(tensor, nn.Parameter) and tensor.requires_grad
+        ]
 
     def _tensors(self) -> dict[str, Tensor]:
         places = ((name, name.rpartition(".")) for name in self.spec.parameters)
@@ -133,7 +148,9 @@ class TorchSession:
             if loss is None:
                 value = sum((o * self._tensor(t)).sum() for o, t in zip(outputs, targets, strict=True))
             else:
-                value = loss_function(loss)(outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft))
+                value = loss_function(loss)(
+                    outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft)
+                )
         trained = {name: t for name, t in self._tensors().items() if t.requires_grad}
         wanted = [*trained.values(), *tensors, *seen.values()]
         found = torch.autograd.grad(value, wanted, allow_unused=True)
@@ -181,7 +198,7 @@ class TorchSession:
 
     def predict(self, data: str, batch_size: int = 1000) -> Array:
         """Return the first output for a whole held data set, in evaluation mode."""
-        inputs: list[Tensor] = self.held[data]["inputs"]  # type: ignore[assignment]
+        inputs: list[Tensor] = self.held[data]["inputs"]
         self.model.eval()
         with torch.inference_mode():
             made = [self.model(*batch) for batch in zip(*(t.split(batch_size) for t in inputs), strict=True)]
@@ -197,7 +214,7 @@ class TorchSession:
         return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=self.device)
 
 
-class _mode:  # noqa: N801 - a context manager, used as a verb
+class _mode:
     """Train or evaluation mode and the step of the dropout masks; evaluation mode afterwards."""
 
     def __init__(self, model: nn.Module, training: bool, step: int) -> None:
@@ -214,7 +231,8 @@ class _mode:  # noqa: N801 - a context manager, used as a verb
 
 
 def _numpy(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy().copy()
+    array: Array = tensor.detach().cpu().numpy().copy()
+    return array
 
 
 class TorchBackend:

@@ -1,6 +1,7 @@
 """Training: steps over resident data, a gather of indices each, and the optimizer's state as named arrays."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,15 @@ from dualnet.backends.torch.losses import loss_function
 from dualnet.specs.losses import Loss
 from dualnet.specs.optimizers import Clip, Optimizer
 
-Held = dict[str, Tensor | list[Tensor] | None]
+Held = dict[str, Any]
 
 
 class Trainer:
     """One optimizer at work on one model."""
 
-    def __init__(self, model: nn.Module, named: dict[str, nn.Parameter], loss: Loss, optimizer: Optimizer, clip: Clip | None):
+    def __init__(
+        self, model: nn.Module, named: dict[str, nn.Parameter], loss: Loss, optimizer: Optimizer, clip: Clip | None
+    ):
         self.model, self.named, self.clip = model, named, clip
         self.loss = loss_function(loss)
         self.optimizer = optimizers.make(optimizer, named.values())
@@ -45,10 +48,10 @@ class Trainer:
             module.step = self.count
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        outputs = self.model(*(tensor[row] for tensor in data["inputs"]))  # type: ignore[union-attr]
+        outputs = self.model(*(tensor[row] for tensor in data["inputs"]))
         first = outputs[0] if isinstance(outputs, tuple) else outputs
         soft = data["soft"]
-        loss = self.loss(first, data["targets"][row], None if soft is None else soft[row])  # type: ignore[index]
+        loss = self.loss(first, data["targets"][row], None if soft is None else soft[row])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip:
@@ -56,7 +59,7 @@ class Trainer:
         self.optimizer.step()
         self.count += 1
         labels = data["labels"]
-        hits = torch.zeros((), dtype=torch.int64) if labels is None else (first.argmax(1) == labels[row]).sum()  # type: ignore[index]
+        hits = torch.zeros((), dtype=torch.int64) if labels is None else (first.argmax(1) == labels[row]).sum()
         return loss.detach(), hits
 
     def slots(self) -> Arrays:
@@ -78,7 +81,9 @@ class Trainer:
             if slot:
                 parameter = self.named[name]
                 state = self.optimizer.state[parameter]
-                state[names.get(slot, slot)] = torch.as_tensor(value, dtype=parameter.dtype, device=parameter.device).clone()
+                state[names.get(slot, slot)] = torch.as_tensor(
+                    value, dtype=parameter.dtype, device=parameter.device
+                ).clone()
                 if not native:
                     state["step"] = torch.tensor(float(self.count))
         if isinstance(self.optimizer, optimizers.Flavoured):

@@ -16,7 +16,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: str) -> argparse.ArgumentParser:
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: str
+) -> argparse.ArgumentParser:
     """Return a verb's parser with the options that every command takes."""
     verb = verbs.add_parser(name, help=text, description=text)
     verb.set_defaults(run=run)
@@ -32,7 +34,9 @@ def _verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: st
     return verb
 
 
-def _spec(verb: argparse.ArgumentParser, name: str = "spec", text: str = "a spec of the zoo, or a .toml or .json file") -> None:
+def _spec(
+    verb: argparse.ArgumentParser, name: str = "spec", text: str = "a spec of the zoo, or a .toml or .json file"
+) -> None:
     verb.add_argument(name, help=text)
 
 

@@ -76,7 +76,8 @@ def distill(arguments: Namespace) -> int:
     print(fed.source)
     with _workers(arguments) as workers, progress(arguments.quiet) as show:
         results = distillation.distil(workers, names, teacher, student, loss, fed, settings, show)
-    print(f"\n{teacher.name} into {student.name}: T={loss.temperature:g}, alpha={loss.alpha:g}, KL by {loss.reduction}, T² kept\n")
+    terms = f"T={loss.temperature:g}, alpha={loss.alpha:g}, KL by {loss.reduction}, T² kept"
+    print(f"\n{teacher.name} into {student.name}: {terms}\n")
     print(table.roles(results))
     label = int(fed.test.labels[arguments.sample])
     print(f"\nthe teacher's output for test example {arguments.sample}\n")
@@ -95,7 +96,7 @@ def show(arguments: Namespace) -> int:
     with _workers(arguments) as workers:
         options = {"dtype": arguments.dtype, "device": arguments.device, "shared_masks": False}
         names = _backends(arguments.backend)
-        facts = workers.each({name: lambda name=name: workers.open(name, spec, **options).structure() for name in names})  # type: ignore[misc]
+        facts = workers.each(names, lambda name: workers.open(name, spec, **options).structure())
     print(f"{spec.name}: {spec.about}\n\n{table.layers(facts)}")
     _write(arguments.json, {"spec": spec.name, "layers": facts})
     return 0
@@ -106,8 +107,19 @@ def list_zoo(arguments: Namespace) -> int:
     specs = [zoo.load(name) for name in zoo.names()]
     counts = [sum(_size(p.shape) for p in spec.parameters.values() if p.trainable) for spec in specs]
     rows = [(spec.name, f"{count:,}", spec.about) for spec, count in zip(specs, counts, strict=True)]
-    print(tabulate(rows, ("spec", "parameters", "about"), tablefmt=table.STYLE, colalign=("left", "right", "left"), maxcolwidths=[None, None, 90]))
-    _write(arguments.json, {spec.name: {"parameters": count, "about": spec.about} for spec, count in zip(specs, counts, strict=True)})
+    print(
+        tabulate(
+            rows,
+            ("spec", "parameters", "about"),
+            tablefmt=table.STYLE,
+            colalign=("left", "right", "left"),
+            maxcolwidths=[None, None, 90],
+        )
+    )
+    _write(
+        arguments.json,
+        {spec.name: {"parameters": count, "about": spec.about} for spec, count in zip(specs, counts, strict=True)},
+    )
     return 0
 
 
@@ -115,7 +127,16 @@ def doctor(arguments: Namespace) -> int:
     """Print versions, devices, threads, and where each data set would come from."""
     with _workers(arguments) as workers:
         found = {name: _facts(workers, name) for name in backends.names()}
-    rows = [(name, facts.get("version", ""), ", ".join(facts.get("devices", [])), facts.get("threads", ""), facts.get("missing", "")) for name, facts in found.items()]
+    rows = [
+        (
+            name,
+            facts.get("version", ""),
+            ", ".join(facts.get("devices", [])),
+            facts.get("threads", ""),
+            facts.get("missing", ""),
+        )
+        for name, facts in found.items()
+    ]
     print(tabulate(rows, ("backend", "version", "devices", "threads", "missing"), tablefmt=table.STYLE))
     places = {name: _place(name) for name in ("fashion_mnist", "mnist", "digits")}
     print("\n" + tabulate(list(places.items()), ("data set", "where"), tablefmt=table.STYLE))
@@ -128,7 +149,13 @@ def demo(arguments: Namespace) -> int:
     from dualnet.cli.parser import parser
 
     limit = ["--limit", str(arguments.limit)] if arguments.limit else []
-    for words in (["doctor"], ["show", "fashion_mlp"], ["parity", "fashion_mlp", *limit], ["train", "fashion_mlp", *limit], ["distill", "fashion_teacher", "fashion_student", *limit]):
+    for words in (
+        ["doctor"],
+        ["show", "fashion_mlp"],
+        ["parity", "fashion_mlp", *limit],
+        ["train", "fashion_mlp", *limit],
+        ["distill", "fashion_teacher", "fashion_student", *limit],
+    ):
         print(f"\n$ dualnet {' '.join(words)}\n", flush=True)
         run = parser().parse_args([*words, "--seed", str(arguments.seed), *(["--quiet"] if arguments.quiet else [])])
         code: int = globals()[run.run](run)

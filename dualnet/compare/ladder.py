@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from dualnet.compare.pair import Pair
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
-from dualnet.compare.stages import accuracy, distillation, explanation, forward, gradients, init, loss, steps, structure, training
+from dualnet.compare.stages import (
+    accuracy,
+    distillation,
+    explanation,
+    forward,
+    gradients,
+    init,
+    loss,
+    steps,
+    structure,
+    training,
+)
 from dualnet.errors import SpecError, WeightsError, did_you_mean
 from dualnet.run.feed import Feed, feed
 from dualnet.run.train import Progress, classifies, silent
@@ -113,7 +124,9 @@ RULES: dict[str, Callable[[Pair, Climb], Stage]] = {
     "state": lambda pair, how: steps.state(pair),
     "explanation": lambda pair, how: explanation.explanation(pair),
     "training": _on_data(lambda pair, how, data: training.training(pair, data, how.epochs, how.progress), "training"),
-    "accuracy": _on_data(lambda pair, how, data: accuracy.accuracy(pair, data, how.seeds, how.epochs or 1, how.progress), "accuracy"),
+    "accuracy": _on_data(
+        lambda pair, how, data: accuracy.accuracy(pair, data, how.seeds, how.epochs or 1, how.progress), "accuracy"
+    ),
     "distillation": _on_data(_distillation, "distillation"),
 }
 

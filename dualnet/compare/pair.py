@@ -65,13 +65,15 @@ class Pair:
         session.load(self.weights)
         return session
 
+    def both(self, call: Callable[[Side], Made]) -> dict[str, Made]:
+        """Return ``call(side)`` of both sides, by label; at the same time where the host can."""
+        sides = {side.label: side for side in self.sides}
+        return self.host.each(sides, lambda label: call(sides[label]))
+
     def each(self, call: Callable[[Session, str], Made]) -> dict[tuple[str, str], Made]:
         """Return ``call(session, dtype)`` of both sides in both precisions, by (label, dtype)."""
 
-        def both(side: Side) -> dict[str, Made]:
-            return {dtype: call(self.session(side, dtype), dtype) for dtype in DTYPES}
-
-        found = self.host.each({side.label: _later(both, side) for side in self.sides})
+        found = self.both(lambda side: {dtype: call(self.session(side, dtype), dtype) for dtype in DTYPES})
         return {(label, dtype): made for label, by_dtype in found.items() for dtype, made in by_dtype.items()}
 
     def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
@@ -132,7 +134,3 @@ class Pair:
             self.inputs[source.removeprefix("input:")] if source.startswith("input:") else layers[source]
             for source in self.sources[path]
         ]
-
-
-def _later(call: Callable[[Side], Made], side: Side) -> Callable[[], Made]:
-    return lambda: call(side)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from dualnet.compare.pair import Pair
 from dualnet.compare.tolerance import SAME
-from dualnet.compare.verdict import Finding, Four, Verdict, judge, worst
+from dualnet.compare.verdict import Finding, Verdict, judge, worst
 
 
 @dataclass
@@ -55,7 +56,13 @@ class Stage:
         """Return the stage as plain data."""
         own = {key: value for key, value in asdict(self).items() if key != "findings"}
         findings = [{key: _plain(value) for key, value in asdict(finding).items()} for finding in self.findings]
-        return {"verdict": self.verdict, "gap32": _plain(self.gap32), "gap64": _plain(self.gap64), **own, "findings": findings}
+        return {
+            "verdict": self.verdict,
+            "gap32": _plain(self.gap32),
+            "gap64": _plain(self.gap64),
+            **own,
+            "findings": findings,
+        }
 
 
 def _plain(value: Any) -> Any:
@@ -63,9 +70,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def judged(pair: Pair, made: Mapping[tuple[str, str], Mapping[str, Any]], prefix: str = "", same: float = SAME) -> list[Finding]:
+def judged(
+    pair: Pair, made: Mapping[tuple[str, str], Mapping[str, Any]], prefix: str = "", same: float = SAME
+) -> list[Finding]:
     """Return a finding for each named tensor of what ``Pair.each`` gave, in its order."""
     names = list(next(iter(made.values())))
-    fours: dict[str, Four] = {name: pair.four(made, lambda found, name=name: found[name]) for name in names}
+    fours = {name: pair.four(made, itemgetter(name)) for name in names}
     reference = max((float(np.abs(four.left64).max(initial=0.0)) for four in fours.values()), default=0.0)
     return [judge(prefix + name, four, reference, same) for name, four in fours.items()]

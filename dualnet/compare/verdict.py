@@ -42,7 +42,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 
 
 def judge(name: str, four: Four, reference: float = 0.0, same: float = SAME) -> Finding:
-    """Return the verdict on one tensor. ``reference`` is the magnitude of its kind, for values that are zero in theory."""
+    """Return the verdict on one tensor; ``reference`` is the magnitude of its kind, by which a zero is told."""
     shapes = {array.shape for array in (four.left32, four.right32, four.left64, four.right64)}
     if len(shapes) > 1:
         return Finding(name, "divergent", np.inf, np.inf, note=f"shapes {four.left64.shape} and {four.right64.shape}")
@@ -85,7 +85,8 @@ def _size(array: Array) -> float:
 
 def _alike(left: Array, right: Array) -> bool:
     """Return whether NaN and infinities stand at the same places."""
-    return np.array_equal(*(np.where(np.isfinite(array), 0.0, array) for array in (left, right)), equal_nan=True)
+    ours, theirs = (np.where(np.isfinite(array), 0.0, array) for array in (left, right))
+    return np.array_equal(ours, theirs, equal_nan=True)
 
 
 def _finite(four: Four) -> tuple[Four, str]:
@@ -94,4 +95,6 @@ def _finite(four: Four) -> tuple[Four, str]:
     keep = np.logical_and.reduce([np.isfinite(array) for array in arrays])
     if keep.all():
         return four, ""
-    return Four(*(array[keep] for array in arrays)), f"{int((~keep).sum())} of {keep.size} values are not finite on both sides"
+    return Four(
+        *(array[keep] for array in arrays)
+    ), f"{int((~keep).sum())} of {keep.size} values are not finite on both sides"

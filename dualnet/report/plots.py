@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dualnet.run.train import Epoch
 
-# Okabe & Ito's colours, told apart by colour-blind readers too; the second side is dashed, so that both show on one line.
+# Okabe & Ito's colours, which colour-blind readers tell apart; the second side is dashed, so that equal curves show.
 LOOKS = (("#0072B2", "-", "o"), ("#D55E00", (0, (4, 3)), "s"), ("#009E73", ":", "^"))
 
 

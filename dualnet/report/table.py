@@ -27,7 +27,11 @@ def parity(report: Report) -> str:
     heads = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
     lines = [f"{report.name}: {' and '.join(report.sides)}"]
     lines += [report.source] if report.source else []
-    lines += ["", tabulate(rows, heads, tablefmt=STYLE, colalign=("left", "left", "right", "right", "right", "right", "left")), ""]
+    lines += [
+        "",
+        tabulate(rows, heads, tablefmt=STYLE, colalign=("left", "left", "right", "right", "right", "right", "left")),
+        "",
+    ]
     lines += [line for stage in report.stages for line in _located(stage)]
     lines += [f"not checked: {name}: {reason}" for name, reason in report.not_checked.items()]
     return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
@@ -45,7 +49,15 @@ MEANING = {
 def _stage(stage: Stage) -> tuple[Any, ...]:
     width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
     note = textwrap.fill(stage.note, width)
-    return stage.name, stage.verdict, len(stage.findings), _gap(stage.gap32), _gap(stage.gap64), f"{stage.seconds:.1f}", note
+    return (
+        stage.name,
+        stage.verdict,
+        len(stage.findings),
+        _gap(stage.gap32),
+        _gap(stage.gap64),
+        f"{stage.seconds:.1f}",
+        note,
+    )
 
 
 def _gap(value: float) -> str:
@@ -73,7 +85,9 @@ def layers(facts: Mapping[str, Sequence[LayerFacts]]) -> str:
     ]
     totals = [sum(one["parameters"] for one in facts[name]) for name in names]
     rows.append(["total", *(cell for total in totals for cell in ("", "", f"{total:,}"))])
-    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("left", "left", "right") * len(names)))
+    return tabulate(
+        rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("left", "left", "right") * len(names))
+    )
 
 
 def _shape(facts: LayerFacts) -> str:
@@ -82,10 +96,13 @@ def _shape(facts: LayerFacts) -> str:
 
 def histories(results: Mapping[str, Sequence[Epoch]]) -> str:
     """Return the epochs of each side, side by side; accuracies in percent."""
-    columns = ("loss", "train %", "test %")
     validated = any(epoch.validation_accuracy is not None for epochs in results.values() for epoch in epochs)
-    columns = ("loss", "train %", "validation %", "test %") if validated else columns
-    heads = ["epoch", *(f"{name} {column}" for name in results for column in columns), *(f"{name} s" for name in results)]
+    columns = ["loss", "train %", *(["validation %"] if validated else []), "test %"]
+    heads = [
+        "epoch",
+        *(f"{name} {column}" for name in results for column in columns),
+        *(f"{name} s" for name in results),
+    ]
     rows = []
     for each in zip(*results.values(), strict=True):
         cells = [cell for epoch in each for cell in _scores(epoch, validated)]
@@ -104,12 +121,18 @@ def roles(results: Mapping[str, Distilled]) -> str:
     return tabulate(rows, ["test accuracy %", *results], tablefmt=STYLE, disable_numparse=True, stralign="right")
 
 
-def softened(results: Mapping[str, Distilled], classes: Sequence[str], label: int, temperature: float, sample: int = 0) -> str:
+def softened(
+    results: Mapping[str, Distilled], classes: Sequence[str], label: int, temperature: float, sample: int = 0
+) -> str:
     """Return the teacher's output for one test example at temperature 1 and at the one of the distillation."""
-    tables = {name: soft_decisions(result.teacher_logits[sample], (1.0, temperature)) for name, result in results.items()}
+    tables = {
+        name: soft_decisions(result.teacher_logits[sample], (1.0, temperature)) for name, result in results.items()
+    }
     heads = ["class", *(f"{name} T={t:g}" for name in results for t in (1.0, temperature))]
     rows = []
     for index, name in enumerate(classes):
         marked = f"{name} <- label" if index == label else name
         rows.append([marked, *(f"{table[t][index]:.4f}" for table in tables.values() for t in (1.0, temperature))])
-    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("right",) * (2 * len(results))))
+    return tabulate(
+        rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("right",) * (2 * len(results)))
+    )

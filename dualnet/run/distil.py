@@ -4,7 +4,6 @@ The teacher is frozen, so its logits on the training set are computed once: dist
 takes them beside the labels.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -51,31 +50,29 @@ def distil(
     Raises ``SpecError`` unless both read the same input and give the same logits.
     """
     _match(teacher, student)
-    return host.each({name: _side(host, name, teacher, student, loss, feed, settings, progress) for name in names})
+    plans = dict(
+        zip(ROLES, (teacher, student, replace(student, training=replace(student.training, loss=loss))), strict=True)
+    )
+    return host.each(names, lambda name: _side(host, name, plans, feed, settings, progress))
 
 
 def _side(
-    host: Host, name: str, teacher: Spec, student: Spec, loss: Distillation, feed: Feed, settings: Settings, progress: Progress
-) -> Callable[[], Distilled]:
-    plans = {"teacher": teacher, "student alone": student}
-    plans["student distilled"] = replace(student, training=replace(student.training, loss=loss))
-
-    def run() -> Distilled:
-        histories, losses, logits = {}, {}, {}
-        soft: dict[str, Array] | None = None
-        for role, spec in plans.items():
-            session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
-            show = _named(progress, role)
-            out = settings.out / role.replace(" ", "_") if settings.out else None
-            own = replace(settings, out=out)
-            trained = train_session(name, session, spec, feed, own, show, soft if role == "student distilled" else None)
-            histories[role], losses[role] = trained.history, trained.losses
-            logits[role] = session.predict("test")
-            if role == "teacher":
-                soft = {part: session.predict(part) for part in feed.parts()}
-        return Distilled(histories, logits["teacher"], logits, losses)
-
-    return run
+    host: Host, name: str, plans: dict[str, Spec], feed: Feed, settings: Settings, progress: Progress
+) -> Distilled:
+    """Return one backend's result of the three roles, in order: the teacher comes first."""
+    histories, losses, logits = {}, {}, {}
+    soft: dict[str, Array] | None = None
+    for role, spec in plans.items():
+        session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+        out = settings.out / role.replace(" ", "_") if settings.out else None
+        taught = soft if isinstance(spec.training.loss, Distillation) else None
+        own = replace(settings, out=out)
+        trained = train_session(name, session, spec, feed, own, _named(progress, role), taught)
+        histories[role], losses[role] = trained.history, trained.losses
+        logits[role] = session.predict("test")
+        if soft is None:
+            soft = {part: session.predict(part) for part in feed.parts()}
+    return Distilled(histories, logits[ROLES[0]], logits, losses)
 
 
 def _named(progress: Progress, role: str) -> Progress:
@@ -84,10 +81,12 @@ def _named(progress: Progress, role: str) -> Progress:
 
 def _match(teacher: Spec, student: Spec) -> None:
     if list(teacher.inputs.values()) != list(student.inputs.values()) or teacher.data != student.data:
-        msg = f"{student.name} must read the same data and input as its teacher {teacher.name}: {teacher.inputs}, {teacher.data}"
+        wanted = f"{list(teacher.inputs.values())} of {teacher.data}"
+        msg = f"{student.name} must read what its teacher {teacher.name} reads: {wanted}"
         raise SpecError(msg)
     if first_output(teacher) != first_output(student):
-        msg = f"{student.name} gives {list(first_output(student))}, its teacher {teacher.name} {list(first_output(teacher))}."
+        ours, theirs = (list(first_output(spec)) for spec in (student, teacher))
+        msg = f"{student.name} must give what its teacher {teacher.name} gives, {theirs}. Received: {ours}"
         raise SpecError(msg)
 
 
@@ -102,7 +101,10 @@ def summary(results: dict[str, Distilled], feed: Feed) -> dict[str, Any]:
     """Return the results as plain data, by backend and role."""
     return {
         name: {
-            role: {"test_accuracy": accuracy(result.student_logits[role], feed.test.labels), "history": [asdict(e) for e in h]}
+            role: {
+                "test_accuracy": accuracy(result.student_logits[role], feed.test.labels),
+                "history": [asdict(e) for e in h],
+            }
             for role, h in result.histories.items()
         }
         for name, result in results.items()

@@ -63,7 +63,11 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
     parts = split(dataset, spec.data.split, seed=seed)
     shape = next(iter(spec.inputs.values()))
     levels = dataset.levels
-    moments = mean_std(to_float(_resized(parts.train_images, shape), levels)) if spec.data.normalise == "standard" else (0.0, 1.0)
+    moments = (
+        mean_std(to_float(_resized(parts.train_images, shape), levels))
+        if spec.data.normalise == "standard"
+        else (0.0, 1.0)
+    )
 
     def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
         pixels = normalise(to_float(_resized(images[:limit], shape), levels), *moments).astype(dtype)
@@ -72,7 +76,6 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
     validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
     train, test = part(parts.train_images, parts.train_labels), part(parts.test_images, parts.test_labels)
     return Feed(dataset.source, dataset.classes, train, validation, test)
-
 
 
 def _fits(spec: Spec) -> None:
@@ -86,7 +89,7 @@ def _fits(spec: Spec) -> None:
         return
     made = first_output(spec)
     if made != (10,):
-        msg = f"{spec.name}: the data set {spec.data.set!r} has 10 classes; the first output has shape {list(made)}, not [10]."
+        msg = f"{spec.name}: the data set {spec.data.set!r} has 10 classes; the first output is {list(made)}, not [10]."
         raise SpecError(msg)
 
 

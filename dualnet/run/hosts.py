@@ -1,9 +1,11 @@
 """Hosts: where sessions live. Here, in this process, or in a worker process for each framework."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Protocol, TypeVar
@@ -26,8 +28,8 @@ class Host(Protocol):
     def facts(self, name: str) -> dict[str, Any]:
         """Return a backend's versions, devices and threads."""
 
-    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
-        """Return the result of each call, one a backend; at the same time where that helps."""
+    def each(self, names: Iterable[str], call: Callable[[str], Made]) -> dict[str, Made]:
+        """Return ``call(name)`` of each name; all at the same time where the work is in other processes."""
 
     def close(self) -> None:
         """Give back what the host holds."""
@@ -44,9 +46,9 @@ class Here:
         """Return a backend's versions, devices and threads."""
         return backend(name).facts()
 
-    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
-        """Return the result of each call."""
-        return {name: call() for name, call in calls.items()}
+    def each(self, names: Iterable[str], call: Callable[[str], Made]) -> dict[str, Made]:
+        """Return ``call(name)`` of each name, one after the other."""
+        return {name: call(name) for name in names}
 
     def close(self) -> None:
         """Hold nothing."""
@@ -84,10 +86,10 @@ class Workers:
         found: dict[str, Any] = self.process(name).ask(None, "facts")
         return found
 
-    def each(self, calls: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
-        """Return the result of each call, all at the same time: the work is in the workers."""
-        with ThreadPoolExecutor(max(len(calls), 1)) as pool:
-            running = {name: pool.submit(call) for name, call in calls.items()}
+    def each(self, names: Iterable[str], call: Callable[[str], Made]) -> dict[str, Made]:
+        """Return ``call(name)`` of each name, all at the same time: the work is in the workers."""
+        with ThreadPoolExecutor() as pool:
+            running = {name: pool.submit(call, name) for name in names}
             return {name: future.result() for name, future in running.items()}
 
     def close(self) -> None:
@@ -108,6 +110,7 @@ class Process:
 
     def __init__(self, name: str, python: str, threads: int) -> None:
         self.name, self.lock = name, Lock()
+        self.dropped: deque[int] = deque()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [python, "-m", "dualnet.run.worker", name]
         try:
@@ -117,32 +120,38 @@ class Process:
         except OSError as error:
             msg = f"{name}: its Python {python!r} cannot be started: {error.strerror}."
             raise errors.WorkerError(msg) from None
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        self.commands, self.answers = self.process.stdin, self.process.stdout
 
     def ask(self, session: int | None, verb: str, *arguments: Any, **keywords: Any) -> Any:
         """Return the worker's answer. Raises the error that the worker raised, or ``WorkerError`` if it went away."""
-        command = {"session": session, "verb": verb, "arguments": arguments, "keywords": keywords}
-        assert self.process.stdin and self.process.stdout  # both are pipes
         with self.lock:
-            try:
-                wire.send(self.process.stdin, command)  # type: ignore[arg-type]
-                answer = wire.receive(self.process.stdout)  # type: ignore[arg-type]
-            except (OSError, errors.WorkerError):
-                msg = f"{self.name}: its worker went away (exit code {self.process.wait()}) while asked to {verb}."
-                raise errors.WorkerError(msg) from None
+            while self.dropped:
+                self._answer({"session": None, "verb": "close", "arguments": [self.dropped.popleft()], "keywords": {}})
+            answer = self._answer({"session": session, "verb": verb, "arguments": arguments, "keywords": keywords})
         if "error" in answer:
             raise getattr(errors, answer["error"])(answer["message"])
         return answer["value"]
 
+    def _answer(self, command: dict[str, Any]) -> Any:
+        try:
+            wire.send(self.commands, command)
+            return wire.receive(self.answers)
+        except (OSError, errors.WorkerError):
+            code = self.process.wait()
+            msg = f"{self.name}: its worker went away (exit code {code}) while asked to {command['verb']}."
+            raise errors.WorkerError(msg) from None
+
     def close(self) -> None:
         """End the process."""
-        assert self.process.stdin and self.process.stdout  # both are pipes
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has gone already
+            self.commands.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self.answers.close()
 
 
 def _log() -> int | None:
@@ -158,3 +167,7 @@ class RemoteSession:
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         return lambda *arguments, **keywords: self._process.ask(self._number, verb, *arguments, **keywords)
+
+    def __del__(self) -> None:
+        # Only noted: the worker frees the session before its next command, whoever's thread this runs in.
+        self._process.dropped.append(self._number)

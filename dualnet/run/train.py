@@ -33,7 +33,7 @@ def silent(side: str, done: int, total: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Accuracies are fractions, None where the loss knows no classes; seconds are of training."""
+    """What one epoch came to. Accuracies are fractions, None where the loss knows no classes; seconds only train."""
 
     epoch: int
     loss: float
@@ -54,7 +54,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: ``seed`` starts the weights, orders the batches and drops units; ``out`` is a folder for checkpoints."""
+    """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints."""
 
     seed: int = 0
     dtype: str = "float32"
@@ -64,14 +64,16 @@ class Settings:
     evaluate: bool = True
 
 
-def train(host: Host, names: list[str], spec: Spec, feed: Feed, settings: Settings, progress: Progress = silent) -> dict[str, Trained]:
+def train(
+    host: Host, names: list[str], spec: Spec, feed: Feed, settings: Settings, progress: Progress = silent
+) -> dict[str, Trained]:
     """Train a spec on each backend and return what came of it, by backend."""
 
     def run(name: str) -> Trained:
         session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
         return train_session(name, session, spec, feed, settings, progress)
 
-    return host.each({name: lambda name=name: run(name) for name in names})  # type: ignore[misc]
+    return host.each(names, run)
 
 
 def train_session(
@@ -98,7 +100,9 @@ def train_session(
     return trained
 
 
-def _epoch(name: str, trained: Trained, spec: Spec, feed: Feed, settings: Settings, epoch: int, progress: Progress) -> Epoch:
+def _epoch(
+    name: str, trained: Trained, spec: Spec, feed: Feed, settings: Settings, epoch: int, progress: Progress
+) -> Epoch:
     size, count = spec.training.batch_size, len(feed.train.labels)
     full, rest = stacked(epoch_order(count, settings.seed, epoch), size)
     pieces = [full[at : at + CHUNK] for at in range(0, len(full), CHUNK)] + ([rest[None]] if len(rest) else [])
@@ -156,7 +160,9 @@ def _resume(path: Path, session: Session, spec: Spec, settings: Settings) -> lis
     for name, value in _identity(spec, settings).items():
         if metadata.get(name) != value:
             was = metadata.get(name) if name != "spec" else "another one"
-            msg = f"{path}: this run's {name} is not the checkpoint's ({was}). Start anew without --resume, or elsewhere."
+            msg = (
+                f"{path}: this run's {name} is not the checkpoint's ({was}). Start anew without --resume, or elsewhere."
+            )
             raise WeightsError(msg)
     session.load(_under("weights/", arrays))
     session.load_slots(_under("slots/", arrays))
@@ -173,7 +179,7 @@ def summary(trained: Mapping[str, Trained]) -> dict[str, Any]:
 
 
 def final_gap(trained: Mapping[str, Trained]) -> float | None:
-    """Return the largest difference between the sides' running training accuracies, as a fraction; None for one side."""
+    """Return the largest gap between the sides' running training accuracies, as a fraction; None for one side."""
     curves = [[each.train_accuracy or 0.0 for each in result.history] for result in trained.values()]
     if len(curves) < 2:
         return None

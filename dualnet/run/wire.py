@@ -5,7 +5,7 @@ A message is 8 bytes of length, that many bytes of JSON, and then the arrays tha
 
 import json
 import struct
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,23 @@ from dualnet.specs.spec import Spec
 FAMILIES: dict[str, type[Node]] = {family.__name__: family for family in (Spec, Loss, Optimizer, Clip)}
 
 
-def send(stream: BinaryIO, message: Any) -> None:
+def send(stream: IO[bytes], message: Any) -> None:
     """Write one message: nested dictionaries, lists, numbers, texts, NumPy arrays and nodes of a spec."""
     arrays: list[NDArray[Any]] = []
     head = json.dumps(_pack(message, arrays)).encode()
     stream.write(struct.pack("<Q", len(head)) + head)
     for array in arrays:
-        stream.write(memoryview(array).cast("B") if array.size else b"")
+        stream.write(array.tobytes())
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Any:
+def receive(stream: IO[bytes]) -> Any:
     """Return the next message. Raises ``WorkerError`` if the other end is gone."""
     (size,) = struct.unpack("<Q", _exactly(stream, 8))
     return _unpack(json.loads(_exactly(stream, size)), stream)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         msg = "the other process closed the connection"
@@ -60,7 +60,7 @@ def _pack(value: Any, arrays: list[NDArray[Any]]) -> Any:
     return value
 
 
-def _unpack(value: Any, stream: BinaryIO) -> Any:
+def _unpack(value: Any, stream: IO[bytes]) -> Any:
     if isinstance(value, list):
         return [_unpack(item, stream) for item in value]
     if not isinstance(value, dict):
@@ -71,5 +71,7 @@ def _unpack(value: Any, stream: BinaryIO) -> Any:
         return np.frombuffer(bytearray(data), dtype).reshape(shape)
     if "$node" in value:
         data = value["data"]
-        return text.from_data(data) if value["$node"] == "Spec" else text.node(FAMILIES[value["$node"]], data, "message")
+        return (
+            text.from_data(data) if value["$node"] == "Spec" else text.node(FAMILIES[value["$node"]], data, "message")
+        )
     return {name: _unpack(item, stream) for name, item in value.items()}

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from dualnet import errors
 from dualnet.backends import backend
@@ -32,7 +32,7 @@ class Worker:
         return backend(self.name).facts()
 
 
-def serve(worker: Worker, commands: BinaryIO, answers: BinaryIO) -> None:
+def serve(worker: Worker, commands: IO[bytes], answers: IO[bytes]) -> None:
     """Answer commands until the parent closes the pipe."""
     while True:
         try:
@@ -43,7 +43,7 @@ def serve(worker: Worker, commands: BinaryIO, answers: BinaryIO) -> None:
             answer = {"value": worker.answer(command)}
         except errors.DualnetError as error:
             answer = {"error": type(error).__name__, "message": str(error)}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        except Exception as error:  # whatever it is, the parent must hear of it
             answer = {"error": "WorkerError", "message": f"{error!r}\n{traceback.format_exc()}"}
         wire.send(answers, answer)
 

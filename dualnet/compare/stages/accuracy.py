@@ -43,7 +43,7 @@ def accuracy(pair: Pair, feed: Feed, seeds: int = 3, epochs: int = 1, progress: 
     def run(side: Side) -> list[float]:
         return [_score(pair, side, feed, seed, epochs, progress) for seed in range(pair.seed, pair.seed + seeds)]
 
-    made = pair.host.each({side.label: lambda side=side: run(side) for side in pair.sides})  # type: ignore[misc]
+    made = pair.both(run)
     found = equivalence(made[pair.left.label], made[pair.right.label])
     note = (
         f"{seeds} seeds, {epochs} epochs: {100 * found.difference:+.3f} points, 90 % interval "
@@ -60,4 +60,7 @@ def _score(pair: Pair, side: Side, feed: Feed, seed: int, epochs: int, progress:
     spec = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
     session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=seed)
     show: Progress = lambda label, done, total, text: progress(label, done, total, f"seed {seed}, {text}")  # noqa: E731
-    return train_session(side.label, session, spec, feed, Settings(seed, pair.dtype), show).history[-1].test_accuracy or 0.0
+    return (
+        train_session(side.label, session, spec, feed, Settings(seed, pair.dtype), show).history[-1].test_accuracy
+        or 0.0
+    )

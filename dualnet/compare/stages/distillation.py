@@ -15,18 +15,28 @@ from dualnet.specs.losses import Distillation
 from dualnet.specs.spec import Spec
 
 
-def distillation(pair: Pair, student: Spec, loss: Distillation, feed: Feed, epochs: int = 2, progress: Progress = silent) -> Stage:
+def distillation(
+    pair: Pair, student: Spec, loss: Distillation, feed: Feed, epochs: int = 2, progress: Progress = silent
+) -> Stage:
     """Distil on both sides and compare test accuracies role by role."""
     teacher, student = (replace(spec, training=replace(spec.training, epochs=epochs)) for spec in (pair.spec, student))
     student = replace(student, data=teacher.data)
     names = [side.backend for side in pair.sides]
-    results = distil(pair.host, names, teacher, student, loss, feed, Settings(pair.seed, pair.dtype, pair.device), progress)
+    results = distil(
+        pair.host, names, teacher, student, loss, feed, Settings(pair.seed, pair.dtype, pair.device), progress
+    )
     left, right = (results[name] for name in names)
     stage = Stage("distillation", [_finding(role, left, right) for role in ROLES])
     first = stage.first("divergent")
     stage.where = first.name if first else ""
-    stage.figures = {"result": summary(results, feed), "student": student.name, "temperature": loss.temperature, "alpha": loss.alpha}
-    stage.note = f"into {student.name}, T={loss.temperature:g}, alpha={loss.alpha:g}: distilled {_percent(left)} and {_percent(right)}"
+    stage.figures = {
+        "result": summary(results, feed),
+        "student": student.name,
+        "temperature": loss.temperature,
+        "alpha": loss.alpha,
+    }
+    terms = f"T={loss.temperature:g}, alpha={loss.alpha:g}"
+    stage.note = f"into {student.name}, {terms}: distilled {_percent(left)} and {_percent(right)}"
     return stage
 
 

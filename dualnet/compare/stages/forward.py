@@ -1,5 +1,6 @@
 """Forward: every layer's output, in evaluation mode and then in training mode with shared dropout masks."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ def forward(pair: Pair) -> Stage:
     stage = Stage("forward")
     for training in (False, True):
         mode = "train" if training else "eval"
-        made = pair.each(lambda session, dtype, training=training: _run(pair, session, training))  # type: ignore[misc]
+        made = pair.each(partial(_run, pair, training))
         layers = {key: found["layers"] for key, found in made.items()}
         findings = judged(pair, layers, f"{mode}: ")
         outputs = {key: {f"output {i}": o for i, o in enumerate(found["outputs"])} for key, found in made.items()}
@@ -29,7 +30,7 @@ def forward(pair: Pair) -> Stage:
     return stage
 
 
-def _run(pair: Pair, session: Session, training: bool) -> dict[str, Any]:
+def _run(pair: Pair, training: bool, session: Session, dtype: str) -> dict[str, Any]:
     once, again = (session.forward(pair.inputs, training=training) for _ in range(2))
     steady = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once["outputs"], again["outputs"], strict=True))
     return {**once, "steady": steady}

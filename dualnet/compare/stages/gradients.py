@@ -1,6 +1,6 @@
 """Gradients: of the loss with respect to every parameter, every input, and every layer's output, backwards."""
 
-from dualnet.backends.protocol import Gradients, Session
+from dualnet.backends.protocol import Array, Gradients, Session
 from dualnet.compare.locate import settings_cause
 from dualnet.compare.pair import Pair
 from dualnet.compare.stage import Stage, judged
@@ -14,7 +14,7 @@ def gradients(pair: Pair) -> Stage:
     made = pair.each(lambda session, dtype: run(pair, session))
     stage = Stage("gradients")
     for part in ("layers", "inputs", "parameters"):
-        found = {key: each[part] for key, each in made.items()}  # type: ignore[literal-required]
+        found = {key: each[part] for key, each in made.items()}
         # Backwards through the graph: the last layer's output comes first.
         order = {key: dict(reversed(each.items())) for key, each in found.items()} if part == "layers" else found
         stage.findings += judged(pair, order, f"{part.rstrip('s')} ")
@@ -30,7 +30,7 @@ def gradients(pair: Pair) -> Stage:
 
 
 def run(pair: Pair, session: Session) -> Gradients:
-    """Return a session's gradients of the spec's loss, or of a random projection of the outputs if it takes no labels."""
+    """Return a session's gradients of the spec's loss, or of random projections of outputs that it cannot take."""
     loss, shape = pair.spec.training.loss, first_output(pair.spec)
     if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
         targets = normal(pair.size * _count(shape), "targets").reshape(pair.size, *shape) > 0
@@ -40,7 +40,7 @@ def run(pair: Pair, session: Session) -> Gradients:
     return session.gradients(pair.inputs, None, projections(pair, session), training=True)
 
 
-def projections(pair: Pair, session: Session) -> list[object]:
+def projections(pair: Pair, session: Session) -> list[Array]:
     """Return random weights of the shape of each output."""
     outputs = session.forward(pair.inputs)["outputs"]
     return [normal(o.size, "projection", index).reshape(o.shape) for index, o in enumerate(outputs)]

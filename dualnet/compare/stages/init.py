@@ -26,7 +26,7 @@ KEPT = 2000
 def init(pair: Pair, seeds: int = 20) -> Stage:
     """Compare starts: shared draws bit by bit, native draws over ``seeds`` by statistics."""
     stage = Stage("init", _shared(pair))
-    pooled = pair.host.each({side.label: lambda side=side: _pooled(pair.session(side, "float32"), pair, seeds) for side in pair.sides})  # type: ignore[misc]
+    pooled = pair.both(lambda side: _pooled(pair.session(side, "float32"), pair, seeds))
     tests = list(_tests(pair, pooled[pair.left.label], pooled[pair.right.label]))
     limit = FALSE_ALARM / max(len(tests), 1)
     for name, what, chance in tests:
@@ -36,7 +36,9 @@ def init(pair: Pair, seeds: int = 20) -> Stage:
     first = stage.first("divergent")
     stage.where, stage.cause = (first.name, first.note) if first else ("", "")
     stage.figures = {"tests": len(tests), "false_alarm": FALSE_ALARM, "seeds": seeds}
-    stage.note = f"shared: bit-equal; native: {len(tests)} tests over {seeds} seeds, false alarms {FALSE_ALARM:g} in all"
+    stage.note = (
+        f"shared: bit-equal; native: {len(tests)} tests over {seeds} seeds, false alarms {FALSE_ALARM:g} in all"
+    )
     return stage
 
 

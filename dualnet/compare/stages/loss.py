@@ -19,7 +19,9 @@ def loss(pair: Pair) -> Stage:
     if len(shape) != 1 and not isinstance(pair.spec.training.loss, (MeanSquaredError, BinaryCrossEntropy)):
         return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
     variants = {str(index): variant for index, variant in enumerate(options(pair.spec.training.loss, shape[0]))}
-    outputs, soft = (3 * normal(pair.size * int(np.prod(shape)), key).reshape(pair.size, *shape) for key in ("logits", "soft"))
+    outputs, soft = (
+        3 * normal(pair.size * int(np.prod(shape)), key).reshape(pair.size, *shape) for key in ("logits", "soft")
+    )
     outputs, soft = (array.astype(np.float32).astype(np.float64) for array in (outputs, soft))
 
     def run(session: Session, dtype: str) -> dict[str, np.float64]:
@@ -31,7 +33,9 @@ def loss(pair: Pair) -> Stage:
     stage = Stage("loss", judged(pair, pair.each(run)))
     first = stage.first("divergent")
     stage.where = first.name if first else ""
-    stage.note = f"{len(variants)} losses: {', '.join(dict.fromkeys(type(each).__name__ for each in variants.values()))}"
+    stage.note = (
+        f"{len(variants)} losses: {', '.join(dict.fromkeys(type(each).__name__ for each in variants.values()))}"
+    )
     return stage
 
 
@@ -50,12 +54,14 @@ def options(loss: Loss, classes: int) -> list[Loss]:
 def _own(loss: Loss, classes: int) -> list[Loss]:
     if isinstance(loss, CrossEntropy):
         weights = tuple(1.0 + index / 2 for index in range(classes))
-        fields = itertools.product((0.0, 0.1), (None, weights), ("weights", "samples"), ("class", "sample"), ("mean", "sum"))
-        return [CrossEntropy(*values) for values in fields]
+        fields = itertools.product(
+            (0.0, 0.1), (None, weights), ("weights", "samples"), ("class", "sample"), ("mean", "sum")
+        )
+        return [CrossEntropy(*values) for values in fields]  # type: ignore[arg-type]
     if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
         return [replace(loss, reduction=reduction) for reduction in ("mean", "sum", "sum_of_means")]
     return []
 
 
 def _distillations() -> list[Loss]:
-    return [Distillation(*values) for values in itertools.product((1.0, 10.0), (0.0, 0.1, 1.0), ("batchmean", "mean"))]
+    return [Distillation(*values) for values in itertools.product((1.0, 10.0), (0.0, 0.1, 1.0), ("batchmean", "mean"))]  # type: ignore[arg-type]

@@ -1,10 +1,11 @@
 """Step and state: parameters, slots and buffers after optimizer steps, and BatchNorm's statistics without any."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from dualnet.backends.protocol import Arrays, Session
+from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.compare.pair import DTYPES, Pair
 from dualnet.compare.stage import Stage, judged
 from dualnet.compare.stages.gradients import run as gradients_of
@@ -21,8 +22,8 @@ class Batches:
     """Random examples and the rows that make the batches of k steps."""
 
     inputs: Arrays
-    targets: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-    rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    targets: Array
+    rows: Array
 
 
 def trainable(pair: Pair) -> str:
@@ -41,7 +42,7 @@ def step(pair: Pair, steps: int = 20) -> Stage:
     silent = silent_parameters(pair)
     stage, counts = Stage("step"), sorted({1, min(3, steps), steps})
     for count in counts:
-        made = pair.each(lambda session, dtype, count=count: trained(pair, session, data, count))  # type: ignore[misc]
+        made = pair.each(partial(trained, pair, data, count))
         found = judged(pair, made, f"step {count}: ", SAME_AFTER_STEPS)
         parted = any(finding.verdict == "divergent" for finding in found)
         stage.findings += _settled(pair, found, _perturbed(pair, data, count), silent) if parted else found
@@ -82,19 +83,26 @@ def _batches(pair: Pair, steps: int) -> Batches:
     count = 3 * pair.size
     inputs, shape = pair.batch(count, "examples"), first_output(pair.spec)
     loss = pair.spec.training.loss
-    targets = pair.labels(count, shape[0])
+    targets: Array = pair.labels(count, shape[0])
     if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
         images = next(iter(inputs.values()))
-        targets = images if loss.target == "input" else np.eye(shape[0])[targets]  # type: ignore[assignment]
+        targets = images if loss.target == "input" else np.eye(shape[0])[targets]
     rows = (np.arange(steps)[:, None] * 5 + np.arange(pair.size) * 2) % count
     return Batches(inputs, targets, rows)
 
 
 def _hold(pair: Pair, session: Session, data: Batches) -> None:
-    session.hold("random", data.inputs, data.targets, data.targets if classifies(pair.spec.training.loss) and data.targets.ndim == 1 else None)
+    session.hold(
+        "random",
+        data.inputs,
+        data.targets,
+        data.targets if classifies(pair.spec.training.loss) and data.targets.ndim == 1 else None,
+    )
 
 
-def trained(pair: Pair, session: Session, data: Batches, steps: int, start: Arrays | None = None) -> Arrays:
+def trained(
+    pair: Pair, data: Batches, steps: int, session: Session, dtype: str = "", start: Arrays | None = None
+) -> Arrays:
     """Return parameters, buffers and slots after ``steps``; the session has the pair's weights again afterwards."""
     training = pair.spec.training
     session.load(pair.weights if start is None else start)
@@ -109,8 +117,8 @@ def trained(pair: Pair, session: Session, data: Batches, steps: int, start: Arra
 def _perturbed(pair: Pair, data: Batches, steps: int) -> dict[str, float]:
     """Return by how much a one-ulp change of all weights moves each tensor of the left side, relative, float64."""
     session = pair.session(pair.left, "float64")
-    base = trained(pair, session, data, steps)
-    other = trained(pair, session, data, steps, pair.perturbed("float64"))
+    base = trained(pair, data, steps, session)
+    other = trained(pair, data, steps, session, start=pair.perturbed("float64"))
     return {name: relative(base[name], other[name], float(np.abs(base[name]).max(initial=0.0))) for name in base}
 
 
@@ -121,16 +129,17 @@ def silent_parameters(pair: Pair) -> set[str]:
     return {name for name, g in found["float64"].items() if zero(found["float32"][name], g, reference)}
 
 
-def _settled(
-    pair: Pair, findings: list[Finding], moved: dict[str, float], silent: set[str]
-) -> list[Finding]:
+def _settled(pair: Pair, findings: list[Finding], moved: dict[str, float], silent: set[str]) -> list[Finding]:
     """Return findings, those told apart that rounding explains.
 
     A gap that shrinks with the unit roundoff from float32 to float64 is amplified rounding. Noise that an optimizer
     makes of a zero gradient, and the running mean behind it, is listed and judged by the noise floor. Where a one-ulp
     change moves a tensor as much as the gap, no verdict is possible: unstable.
     """
-    return [_settle(pair, each, moved[each.name.partition(": ")[2]], silent) if each.verdict == "divergent" else each for each in findings]
+    return [
+        _settle(pair, each, moved[each.name.partition(": ")[2]], silent) if each.verdict == "divergent" else each
+        for each in findings
+    ]
 
 
 def _settle(pair: Pair, finding: Finding, moved: float, silent: set[str]) -> Finding:

@@ -1,9 +1,7 @@
 """Structure: names, shapes, counts, the trainable sets, and the settings read back from both live objects."""
 
-from typing import Any
-
 from dualnet.backends.protocol import LayerFacts
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
 
@@ -13,7 +11,7 @@ CLOSE = 1e-12
 
 def structure(pair: Pair) -> Stage:
     """Compare what both sides are, without running them."""
-    made = pair.host.each({side.label: lambda side=side: _facts(pair, side) for side in pair.sides})  # type: ignore[misc]
+    made = pair.both(lambda side: _facts(pair, side))
     (left, trained_left), (right, trained_right) = made[pair.left.label], made[pair.right.label]
     stage = Stage("structure")
     shapes = [{name: p.shape for name, p in side.spec.parameters.items()} for side in pair.sides]
@@ -36,8 +34,10 @@ def structure(pair: Pair) -> Stage:
     return stage
 
 
-def _facts(pair: Pair, side: Any) -> tuple[list[LayerFacts], set[str]]:
-    session = pair.session(side, "float32") if side is pair.left or _alike(pair) else pair.host.open(side.backend, side.spec)
+def _facts(pair: Pair, side: Side) -> tuple[list[LayerFacts], set[str]]:
+    session = (
+        pair.session(side, "float32") if side is pair.left or _alike(pair) else pair.host.open(side.backend, side.spec)
+    )
     return session.structure(), set(session.trainable())
 
 

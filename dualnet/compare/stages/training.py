@@ -1,4 +1,4 @@
-"""Training: the same batches for some epochs on both sides, judged by how far a one-ulp change leads one side astray."""
+"""Training: the same batches for some epochs, judged by how far a one-ulp change leads one side astray."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progre
     for side, perturbed in runs:
         lanes.setdefault(side.label, []).append((side, perturbed))
 
-    def run(lane: list[tuple[Side, bool]]) -> list[Trained]:
-        return [_train(pair, side, perturbed, feed, epochs, progress) for side, perturbed in lane]
+    def run(label: str) -> list[Trained]:
+        return [_train(pair, side, perturbed, feed, epochs, progress) for side, perturbed in lanes[label]]
 
-    made = pair.host.each({label: lambda lane=lane: run(lane) for label, lane in lanes.items()})  # type: ignore[misc]
+    made = pair.host.each(lanes, run)
     left, shifted = made[pair.left.label][0], made[pair.left.label][-1]
     right = made[pair.right.label][0]
     stage = Stage("training", [_losses(left, right, shifted), *_epochs(left, right, shifted)])
@@ -32,7 +32,9 @@ def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progre
     stage.where = first.name if first else ""
     stage.figures = {"history": summary({pair.left.label: left, pair.right.label: right}), "source": feed.source}
     accuracies = [f"{label} {_last(result)}" for label, result in ((pair.left.label, left), (pair.right.label, right))]
-    stage.note = f"{len(left.history)} epochs, {len(left.losses)} steps; last training accuracy " + ", ".join(accuracies)
+    stage.note = f"{len(left.history)} epochs, {len(left.losses)} steps; last training accuracy " + ", ".join(
+        accuracies
+    )
     return stage
 
 
@@ -48,15 +50,25 @@ def _train(pair: Pair, side: Side, perturbed: bool, feed: Feed, epochs: int | No
         _nudge(session, pair)
     what = " once more, one ulp off" if perturbed else ""
     return train_session(
-        side.label, session, spec, feed, Settings(pair.seed, pair.dtype), lambda label, done, total, text: progress(label, done, total, text + what)
+        side.label,
+        session,
+        spec,
+        feed,
+        Settings(pair.seed, pair.dtype),
+        lambda label, done, total, text: progress(label, done, total, text + what),
     )
 
 
 def _nudge(session: Session, pair: Pair) -> None:
     """Move every weight of a session up or down by one float32 ulp."""
-    start = {name: draw(parameter, pair.seed, name).astype(np.float32) for name, parameter in pair.spec.parameters.items()}
+    start = {
+        name: draw(parameter, pair.seed, name).astype(np.float32) for name, parameter in pair.spec.parameters.items()
+    }
     moved = pair.perturbed("float32")
-    up = {name: np.where(moved[name] > pair.weights[name].astype(np.float32), np.inf, -np.inf).astype(np.float32) for name in start}
+    up = {
+        name: np.where(moved[name] > pair.weights[name].astype(np.float32), np.inf, -np.inf).astype(np.float32)
+        for name in start
+    }
     session.load({name: np.nextafter(array, up[name]) for name, array in start.items()})
 
 
@@ -65,7 +77,9 @@ def _losses(left: Trained, right: Trained, shifted: Trained) -> Finding:
     curves = [np.array(result.losses) for result in (left, right, shifted)]
     if not all(np.isfinite(curve).all() for curve in curves):
         same = np.array_equal(np.isfinite(curves[0]), np.isfinite(curves[1]))
-        return Finding("loss of every step", "unstable" if same else "divergent", np.inf, np.inf, note="NaN or infinity")
+        return Finding(
+            "loss of every step", "unstable" if same else "divergent", np.inf, np.inf, note="NaN or infinity"
+        )
     scale = float(np.sqrt((curves[0] ** 2).mean()))
     gap, own = (float(np.sqrt(((curves[0] - other) ** 2).mean())) / scale for other in curves[1:])
     note = f"rms gap {gap:.1e} of the loss; a one-ulp change makes {own:.1e}"
