@@ -66,7 +66,9 @@ def statistics(spec: S.Spec, inputs: Arrays, weights: Arrays, layers: Arrays) ->
         if isinstance(step.layer, (S.BatchNorm1d, S.BatchNorm2d)):
             names = f"{step.owner}.running_mean", f"{step.owner}.running_var"
             biased = step.layer.running_variance == "biased"
-            after = (_moved_by_keras if biased else _moved_by_torch)(step.layer, arguments[0], *(found[n] for n in names))
+            after = (_moved_by_keras if biased else _moved_by_torch)(
+                step.layer, arguments[0], *(found[n] for n in names)
+            )
             found.update(zip(names, after, strict=True))
         return layers[step.path]
 

@@ -34,7 +34,9 @@ def spec(weight: S.Initializer | None, bias: S.Initializer | None = None, only: 
         S.Conv2d(48, (3, 2), groups=4, name="grouped", **start),
         S.Conv2d(60, 3, groups=20, name="depthwise", **start),
     )
-    return S.Spec("drawn", S.Block(tuple(layer for layer in layers if layer.name in (*only, "flat")), outputs=only), IMAGE)
+    return S.Spec(
+        "drawn", S.Block(tuple(layer for layer in layers if layer.name in (*only, "flat")), outputs=only), IMAGE
+    )
 
 
 def drawn(backend: Backend, model: S.Spec, seed: int = 50) -> Arrays:
@@ -155,4 +157,6 @@ def test_a_stock_model_without_a_seed_starts_by_its_framework(backend: Backend) 
     else:
         arrays = model.get_weights()
     for array in arrays:
-        assert (array == 0.25).all() if array.ndim == 1 else abs(array.mean() - 2.5) < SIGMAS / math.sqrt(12 * array.size)
+        assert (
+            (array == 0.25).all() if array.ndim == 1 else abs(array.mean() - 2.5) < SIGMAS / math.sqrt(12 * array.size)
+        )

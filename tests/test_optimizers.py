@@ -49,8 +49,8 @@ TORCH: dict[str, Row] = {
     "clip_each": (S.SGD(0.1, weight_decay=0.2), S.Clip("norm", 0.1)),
 }
 
-# keras.optimizers holds its coefficients and its learning rate in float32. Sums of few powers of two lose nothing there,
-# so that the stock classes can be held to the same tolerance as everything else.
+# keras.optimizers holds its coefficients and its learning rate in float32. Sums of few powers of two lose nothing
+# there, so that the stock classes can be held to the same tolerance as everything else.
 UPDATE: Any = {"velocity": "update", "decay": "decoupled"}
 BEFORE: Any = {"epsilon_placement": "before_correction", "decay": "decoupled"}
 INSIDE: Any = {"epsilon_placement": "inside_root", **UPDATE}

@@ -1,4 +1,4 @@
-"""The table of wiring cases: flattening and its orders, joins, shared layers, nested blocks, several inputs and outputs."""
+"""The table of wiring cases: flattening, joins, shared layers, nested blocks, several inputs and outputs."""
 
 from dualnet import specs as S
 from tests.cases import FEATURES, IMAGE, SEQUENCE, case

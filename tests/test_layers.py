@@ -1,0 +1,164 @@
+"""Every layer on both frameworks: outputs, gradients, statistics, the stock model; and an independent judge of each."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tests.wirings  # noqa: F401 - enters its rows
+from dualnet import specs as S
+from dualnet.backends import Backend
+from dualnet.backends.protocol import Arrays, Forward, Gradients, Session
+from dualnet.backends.walk import walk
+from dualnet.specs.graph import Step
+from tests.cases import CASES, CLOSE, arrays, weights
+from tests.judge import judge, statistics
+
+MODES = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+STEP = 5  # of the dropout masks; not 0, where a forgotten step would go unseen
+
+
+class Live:
+    """One case as a session of each framework, in float64, with equal random weights and inputs."""
+
+    def __init__(self, both: tuple[Backend, Backend], spec: S.Spec) -> None:
+        self.both, self.spec, self.inputs = both, spec, arrays(spec.inputs, 1)
+        self.weights = weights(spec, 2)
+        self.sessions: list[Session] = [backend.session(spec, dtype="float64", seed=3) for backend in both]
+        for session in self.sessions:
+            session.load(self.weights)
+        self.forwards: dict[bool, list[Forward]] = {}
+
+    def forward(self, training: bool) -> list[Forward]:
+        """Return both forward passes."""
+        if training not in self.forwards:
+            passes = (session.forward(self.inputs, training=training, step=STEP) for session in self.sessions)
+            self.forwards[training] = list(passes)
+        return self.forwards[training]
+
+    def gradients(self, training: bool) -> list[Gradients]:
+        """Return both vector-Jacobian products, with random vectors."""
+        shapes = {str(index): out.shape for index, out in enumerate(self.forward(training)[0]["outputs"])}
+        vectors = list(arrays(shapes, 4, None).values())
+        options: Any = {"training": training, "step": STEP}
+        return [session.gradients(self.inputs, None, vectors, **options) for session in self.sessions]
+
+    @cached_property
+    def stock(self) -> list[Any]:
+        """Return both stock models, with the weights of the sessions."""
+        torch, keras = (backend.build(self.spec, dtype="float64") for backend in self.both)
+        torch.load_state_dict(self.sessions[0].model.state_dict())
+        keras.set_weights(self.sessions[1].model.get_weights())
+        return [torch, keras]
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
+def live(request: pytest.FixtureRequest, both: tuple[Backend, Backend]) -> Iterator[Live]:
+    yield Live(both, request.param)
+
+
+def same(found: Arrays, expected: Arrays, close: float = CLOSE) -> None:
+    """Assert that arrays agree name by name, relative to the largest entry of each."""
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        scale = max(float(np.abs(array).max(initial=0.0)), 1.0)
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=close * scale, err_msg=name)
+
+
+def named(outputs: list[Any]) -> Arrays:
+    return {str(index): np.asarray(array) for index, array in enumerate(outputs)}
+
+
+@MODES
+def test_outputs_agree(live: Live, training: bool) -> None:
+    torch, keras = live.forward(training)
+    same(named(keras["outputs"]), named(torch["outputs"]))
+    same(keras["layers"], torch["layers"])
+    assert list(torch["layers"]) == [step.path for step in live.spec.graph.leaves()]
+
+
+@MODES
+def test_gradients_agree(live: Live, training: bool) -> None:
+    torch, keras = live.gradients(training)
+    np.testing.assert_allclose(keras["loss"], torch["loss"], rtol=CLOSE)
+    for kind in ("parameters", "inputs", "layers"):
+        same(keras[kind], torch[kind])  # type: ignore[literal-required]
+
+
+@MODES
+def test_each_layer_is_what_its_docstring_says(live: Live, training: bool) -> None:
+    seen = live.forward(training)[0]["layers"]
+
+    def visit(step: Step, inputs: list[Any]) -> Any:
+        expected = judge(step, inputs, live.weights, training, (3, STEP))
+        same({step.path: seen[step.path]}, {step.path: expected})
+        return seen[step.path]
+
+    walk(live.spec.graph, list(live.inputs.values()), visit)
+
+
+def test_the_model_gives_what_its_layers_give(live: Live) -> None:
+    for run in live.forward(False):
+        outputs = walk(live.spec.graph, list(live.inputs.values()), lambda step, _, run=run: run["layers"][step.path])
+        same(named(run["outputs"]), named(list(outputs)))
+
+
+def test_one_layer_by_itself_gives_what_it_gave_in_the_model(live: Live) -> None:
+    for session, run in zip(live.sessions, live.forward(False), strict=True):
+
+        def visit(step: Step, inputs: list[Any], session: Session = session, run: Forward = run) -> Any:
+            same({step.path: session.layer(step.path, inputs)}, {step.path: run["layers"][step.path]})
+            return run["layers"][step.path]
+
+        walk(live.spec.graph, list(live.inputs.values()), visit)
+
+
+def test_the_stock_model_gives_what_the_session_gives(live: Live) -> None:
+    import tensorflow as tf
+    import torch
+
+    first, second = live.stock
+    inputs = list(live.inputs.values())
+    of_torch = first(*(torch.from_numpy(array) for array in inputs))
+    last = [tf.constant(np.moveaxis(array, 1, -1) if array.ndim == 4 else array) for array in inputs]
+    of_keras = second(last if len(last) > 1 else last[0])
+    outputs = [[made] if not isinstance(made, (list, tuple)) else made for made in (of_torch, of_keras)]
+    back = [np.moveaxis(out.numpy(), -1, 1) if out.ndim == 4 else out.numpy() for out in outputs[1]]
+    same(named([out.detach().numpy() for out in outputs[0]]), named(live.forward(False)[0]["outputs"]))
+    same(named(back), named(live.forward(False)[1]["outputs"]))
+
+
+def test_statistics_after_a_step_agree(live: Live) -> None:
+    buffers = [name for name, parameter in live.spec.parameters.items() if not parameter.trainable]
+    if not buffers:
+        return
+    first_step = live.sessions[0].forward(live.inputs, training=True, step=0)
+    expected = statistics(live.spec, live.inputs, live.weights, first_step["layers"])
+    for session in live.sessions:
+        step_without_learning(session, live)
+        same({name: session.weights()[name] for name in buffers}, expected)
+        session.load(live.weights)
+
+
+def step_without_learning(session: Session, live: Live) -> None:
+    """Take one training step at learning rate 0, so that only the statistics move."""
+    session.hold("train", live.inputs, targets=live.forward(False)[0]["outputs"][0])
+    session.prepare(S.MeanSquaredError(), S.SGD())
+    session.steps("train", np.arange(3)[None], np.zeros(1))
+
+
+def test_every_field_of_every_layer_varies_in_the_table() -> None:
+    seen: dict[tuple[str, str], set[str]] = {}
+    for step in (step for spec in CASES.values() for step in spec.graph.leaves()):
+        for field in fields(step.layer):
+            values = seen.setdefault((type(step.layer).__name__, field.name), set())
+            values.add(repr(getattr(step.layer, field.name)))
+    layers = {name: cls for name, cls in S.Layer.registry.items() if name not in ("Shared", "Block")}
+    elsewhere = {"name", "inputs", "weight_init", "bias_init"}  # the last two: test_native_init.py
+    wanted = {(name, field.name) for name, cls in layers.items() for field in fields(cls)}
+    lacking = {each for each in wanted if len(seen.get(each, ())) < 2 and each[1] not in elsewhere}
+    assert not lacking
+    assert {name for name, _ in seen} == set(layers)

@@ -1,0 +1,104 @@
+"""Which flattened images keep their channels-last order on Keras, and what that spares."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tests.wirings  # noqa: F401 - enters its rows
+from dualnet import specs as S
+from dualnet.backends import Backend
+from dualnet.specs import zoo
+from tests.cases import CASES
+
+IMAGE = (4, 9, 6)
+KEPT = {
+    "flatten_linear": ["flat", "linear"],
+    "flatten_through": ["flat", "relu", "dropout", "gelu", "linear"],
+    "flatten_linears": ["flat", "a", "b"],
+    "flatten_after_block": ["block.flatten", "block_2.relu"],
+    "flatten_eye": ["flat"],
+    "dropout_then_flatten": ["flatten"],
+    "shared_inside_shared": [],
+}
+PERMUTED = [
+    "flatten-image",
+    "flatten_dropout",
+    "flatten_softmax",
+    "flatten_batchnorm",
+    "flatten_layernorm",
+    "flatten_groupnorm",
+    "flatten_reshape",
+    "flatten_linear_and_add",
+    "flatten_linear_and_output",
+    "flatten_concat",
+    "flatten_shared_linear",
+    "siamese",  # a Linear used twice has one kernel for two wires
+]
+SPARED = ["flatten-grey", "flatten-pixel", "flatten-sequence", "flatten-features", "flatten_grey_linear"]
+
+
+@pytest.fixture(autouse=True)
+def _needs_keras(both: tuple[Backend, Backend]) -> None:
+    """Skip where Keras is not tested."""
+
+
+def flattened(spec: S.Spec) -> list[str]:
+    """Return the paths of the wires that hold an image flattened in channels-last order."""
+    from dualnet.backends.keras.layout import layouts
+
+    found = layouts(spec.graph, [len(shape) for shape in spec.inputs.values()])
+    return [path for path, layout in found.gives.items() if layout.image]
+
+
+def kinds(model: Any) -> Iterator[str]:
+    """Yield the class names of a live Keras model's layers, through all nesting."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from kinds(layer)
+        else:
+            yield type(layer).__name__
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_flattened_images_that_only_linear_layers_read_keep_their_order(name: str) -> None:
+    linear = {step.path for step in CASES[name].graph.leaves() if isinstance(step.layer, S.Linear)}
+    assert flattened(CASES[name]) == [path for path in KEPT[name] if path not in linear]
+
+
+@pytest.mark.parametrize("name", PERMUTED)
+def test_other_readers_get_the_order_of_the_spec(both: tuple[Backend, Backend], name: str) -> None:
+    assert flattened(CASES[name]) == []
+    assert list(kinds(both[1].build(CASES[name]))).count("Permute") == 1 + (name == "flatten_reshape")
+
+
+@pytest.mark.parametrize("name", [*KEPT, *SPARED])
+def test_no_permutation_where_none_is_needed(both: tuple[Backend, Backend], name: str) -> None:
+    assert "Permute" not in kinds(both[1].build(CASES[name]))
+
+
+def test_the_fashion_cnn_is_the_model_a_keras_user_would_write(both: tuple[Backend, Backend]) -> None:
+    made = [kind for kind in kinds(both[1].build(zoo.load("fashion_cnn"))) if kind != "InputLayer"]
+    block = ["Conv2D", "UnbiasedBatchNormalization", "ReLU", "MaxPooling2D"]
+    assert made == [*block, *block, "Flatten", "Dense", "ReLU", "Dropout", "Dense"]
+
+
+@pytest.mark.parametrize("image", [None, IMAGE])
+def test_memory_and_spec_are_each_others_inverse(image: tuple[int, ...] | None) -> None:
+    from dualnet.backends.keras.layout import Layout
+
+    layout = Layout((0,), image) if image else Layout((1, 2, 0))
+    x = np.random.default_rng(70).normal(size=(2, *IMAGE))
+    given = x.reshape(2, -1) if image else x
+    np.testing.assert_array_equal(layout.logical(layout.physical(given)), given)
+    last = np.moveaxis(x, 1, -1)
+    np.testing.assert_array_equal(layout.physical(given), last.reshape(2, -1) if image else last)
+
+
+def test_an_axis_is_found_where_it_lies() -> None:
+    from dualnet.backends.keras.layout import plain
+
+    assert [plain(3).axis(dim) for dim in (1, 2, 3, -1, -3)] == [3, 1, 2, 2, 3]
+    assert [plain(2).axis(dim) for dim in (1, 2, -1, -2)] == [1, 2, 2, 1]
+    assert plain(1).axis(-1) == 1
