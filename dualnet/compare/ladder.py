@@ -15,6 +15,7 @@ from dualnet.compare.stages import (
     gradients,
     init,
     loss,
+    state,
     steps,
     structure,
     training,
@@ -106,8 +107,6 @@ def _on_data(run: Callable[[Pair, Climb, Feed], Stage], name: str) -> Callable[[
 
 def _distillation(pair: Pair, how: Climb, data: Feed) -> Stage:
     wanted = pair.spec.student
-    if {side.backend for side in pair.sides} == {pair.left.backend} or pair.left.spec != pair.right.spec:
-        return Stage("distillation", skipped="both sides must be the same spec on two backends")
     student = zoo.load(wanted.spec) if wanted else pair.spec
     loss = wanted.loss if wanted and isinstance(wanted.loss, Distillation) else Distillation()
     epochs = how.epochs or (wanted.epochs if wanted else 1)
@@ -121,7 +120,7 @@ RULES: dict[str, Callable[[Pair, Climb], Stage]] = {
     "loss": lambda pair, how: loss.loss(pair),
     "gradients": lambda pair, how: gradients.gradients(pair),
     "step": lambda pair, how: steps.step(pair, how.steps),
-    "state": lambda pair, how: steps.state(pair),
+    "state": lambda pair, how: state.state(pair),
     "explanation": lambda pair, how: explanation.explanation(pair),
     "training": _on_data(lambda pair, how, data: training.training(pair, data, how.epochs, how.progress), "training"),
     "accuracy": _on_data(

@@ -70,10 +70,10 @@ class Pair:
         sides = {side.label: side for side in self.sides}
         return self.host.each(sides, lambda label: call(sides[label]))
 
-    def each(self, call: Callable[[Session, str], Made]) -> dict[tuple[str, str], Made]:
-        """Return ``call(session, dtype)`` of both sides in both precisions, by (label, dtype)."""
+    def each(self, call: Callable[[Side, Session], Made]) -> dict[tuple[str, str], Made]:
+        """Return ``call(side, session)`` of both sides in both precisions, by (label, dtype)."""
 
-        found = self.both(lambda side: {dtype: call(self.session(side, dtype), dtype) for dtype in DTYPES})
+        found = self.both(lambda side: {dtype: call(side, self.session(side, dtype)) for dtype in DTYPES})
         return {(label, dtype): made for label, by_dtype in found.items() for dtype, made in by_dtype.items()}
 
     def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
@@ -107,14 +107,6 @@ class Pair:
     def labels(self, count: int, classes: int) -> NDArray[np.int64]:
         """Return ``count`` random labels."""
         return (uniform(count, "labels", self.seed) * classes).astype(np.int64)
-
-    def perturbed(self, dtype: str) -> Arrays:
-        """Return the weights, each moved up or down by one unit in the last place of a precision."""
-        found = {}
-        for name, array in self.weights.items():
-            way = np.where(uniform(array.size, "ulp", self.seed, name).reshape(array.shape) < 0.5, -np.inf, np.inf)
-            found[name] = np.nextafter(array.astype(dtype), way.astype(dtype))
-        return found
 
     @cached_property
     def sources(self) -> dict[str, tuple[str, ...]]:

@@ -74,7 +74,13 @@ def judged(
     pair: Pair, made: Mapping[tuple[str, str], Mapping[str, Any]], prefix: str = "", same: float = SAME
 ) -> list[Finding]:
     """Return a finding for each named tensor of what ``Pair.each`` gave, in its order."""
-    names = list(next(iter(made.values())))
-    fours = {name: pair.four(made, itemgetter(name)) for name in names}
+    names = dict.fromkeys(name for found in made.values() for name in found)
+    alone = {name: [label for (label, _), found in made.items() if name in found] for name in names}
+    fours = {name: pair.four(made, itemgetter(name)) for name in names if len(alone[name]) == len(made)}
     reference = max((float(np.abs(four.left64).max(initial=0.0)) for four in fours.values()), default=0.0)
-    return [judge(prefix + name, four, reference, same) for name, four in fours.items()]
+    return [
+        judge(prefix + name, fours[name], reference, same)
+        if name in fours
+        else Finding(prefix + name, "divergent", np.inf, np.inf, note=f"only {alone[name][0]} has it")
+        for name in names
+    ]

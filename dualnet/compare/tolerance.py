@@ -26,5 +26,9 @@ FALSE_ALARM = 1e-3
 # seed alone gives to the course's networks on Fashion-MNIST (0.3 to 0.5 points).
 ACCURACY_MARGIN = 0.005
 
+# A training whose loss a one-ulp change of the weights moves by more than this share amplifies rounding ten thousand
+# times: accuracies that such a run ends in say nothing about the program.
+CHAOTIC = 1e-3
+
 # Confidence of the two one-sided tests of equivalence (Schuirmann 1987).
 CONFIDENCE = 0.95

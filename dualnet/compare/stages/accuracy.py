@@ -7,7 +7,7 @@ from scipy import stats
 
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
-from dualnet.compare.tolerance import ACCURACY_MARGIN, CONFIDENCE
+from dualnet.compare.tolerance import ACCURACY_MARGIN, CONFIDENCE, FALSE_ALARM
 from dualnet.compare.verdict import Finding, Verdict
 from dualnet.run.feed import Feed
 from dualnet.run.train import Progress, Settings, silent, train_session
@@ -26,14 +26,16 @@ class Equivalence:
 def equivalence(left: list[float], right: list[float], margin: float = ACCURACY_MARGIN) -> Equivalence:
     """Return whether two paired samples of accuracies are equivalent within a margin.
 
-    Equivalent if the 90 % interval lies within ±margin (that is two one-sided tests at 5 %), divergent if it lies
-    apart from 0 and reaches past the margin, else "not checked": too few seeds to tell.
+    Equivalent if the 90 % interval lies within ±margin: two one-sided tests at 5 %. Divergent if a t-test tells the
+    mean from zero at the false-alarm rate of all stages, and it is past the margin. Else "not checked": too few seeds.
     """
     differences = np.array(right) - np.array(left)
     mean, error = float(differences.mean()), float(stats.sem(differences))
     reach = 0.0 if error == 0.0 else float(stats.t.ppf(CONFIDENCE, len(differences) - 1)) * error
     low, high = mean - reach, mean + reach
-    inside, apart = -margin < low and high < margin, low > 0 or high < 0
+    inside = -margin < low and high < margin
+    chance = 0.0 if error == 0.0 else float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
+    apart = abs(mean) > margin and chance < FALSE_ALARM
     return Equivalence(mean, low, high, "equal" if inside else "divergent" if apart else "not checked")
 
 
@@ -61,6 +63,8 @@ def _score(pair: Pair, side: Side, feed: Feed, seed: int, epochs: int, progress:
     session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=seed)
     show: Progress = lambda label, done, total, text: progress(label, done, total, f"seed {seed}, {text}")  # noqa: E731
     return (
-        train_session(side.label, session, spec, feed, Settings(seed, pair.dtype), show).history[-1].test_accuracy
+        train_session(side.label, session, spec, feed, Settings(seed, pair.dtype, pair.device), show)
+        .history[-1]
+        .test_accuracy
         or 0.0
     )

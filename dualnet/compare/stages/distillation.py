@@ -1,12 +1,11 @@
 """Distillation: teacher, student alone and student distilled on both sides, role by role."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
-from dualnet.compare.pair import Pair
+from dualnet.compare import curves
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
-from dualnet.compare.tolerance import ACCURACY_MARGIN
 from dualnet.compare.verdict import Finding
 from dualnet.run.distil import ROLES, Distilled, distil, summary
 from dualnet.run.feed import Feed
@@ -18,23 +17,25 @@ from dualnet.specs.spec import Spec
 def distillation(
     pair: Pair, student: Spec, loss: Distillation, feed: Feed, epochs: int = 2, progress: Progress = silent
 ) -> Stage:
-    """Distil on both sides and compare test accuracies role by role."""
-    teacher, student = (replace(spec, training=replace(spec.training, epochs=epochs)) for spec in (pair.spec, student))
-    student = replace(student, data=teacher.data)
-    names = [side.backend for side in pair.sides]
-    results = distil(
-        pair.host, names, teacher, student, loss, feed, Settings(pair.seed, pair.dtype, pair.device), progress
+    """Distil on both sides, and on the left one once more from weights that are one ulp off."""
+    student = replace(student, data=pair.spec.data, training=replace(student.training, epochs=epochs))
+
+    def runs(side: Side) -> list[Distilled]:
+        teacher = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
+        turns = (False, True) if side is pair.left else (False,)
+        all_settings = [Settings(pair.seed, pair.dtype, pair.device, nudged=nudged) for nudged in turns]
+        names = [side.backend]
+        return [distil(pair.host, names, teacher, student, loss, feed, s, progress)[names[0]] for s in all_settings]
+
+    made = pair.both(runs)
+    (left, shifted), (right,) = made[pair.left.label], made[pair.right.label]
+    stage = Stage(
+        "distillation", [finding for role in ROLES for finding in _findings(role, left, right, shifted, pair.dtype)]
     )
-    left, right = (results[name] for name in names)
-    stage = Stage("distillation", [_finding(role, left, right) for role in ROLES])
     first = stage.first("divergent")
     stage.where = first.name if first else ""
-    stage.figures = {
-        "result": summary(results, feed),
-        "student": student.name,
-        "temperature": loss.temperature,
-        "alpha": loss.alpha,
-    }
+    result = summary({pair.left.label: left, pair.right.label: right}, feed)
+    stage.figures = {"result": result, "student": student.name, "temperature": loss.temperature, "alpha": loss.alpha}
     terms = f"T={loss.temperature:g}, alpha={loss.alpha:g}"
     stage.note = f"into {student.name}, {terms}: distilled {_percent(left)} and {_percent(right)}"
     return stage
@@ -44,11 +45,11 @@ def _percent(result: Distilled) -> str:
     return f"{100 * result.test_accuracy('student distilled'):.2f} %"
 
 
-def _finding(role: str, left: Distilled, right: Distilled) -> Finding:
-    """Judge one role: accuracies within the margin, one seed."""
-    ours, theirs = left.test_accuracy(role), right.test_accuracy(role)
-    gap = abs(ours - theirs)
-    curves = np.array(left.losses[role]), np.array(right.losses[role])
-    off = float(np.abs(curves[0] - curves[1]).max() / np.abs(curves[0]).max())
-    note = f"test accuracy {100 * ours:.2f} % and {100 * theirs:.2f} %, largest gap of a step's loss {off:.1e}"
-    return Finding(role, "equal" if gap <= ACCURACY_MARGIN else "divergent", gap, 0.0, note=note)
+def _findings(role: str, left: Distilled, right: Distilled, shifted: Distilled, dtype: str) -> Iterator[Finding]:
+    """Yield what one role's losses and test accuracy say."""
+    loss = curves.losses(
+        f"{role}: loss of every step", left.losses[role], right.losses[role], shifted.losses[role], dtype
+    )
+    yield loss
+    ours, theirs, nudged = (result.test_accuracy(role) for result in (left, right, shifted))
+    yield curves.accuracies(f"{role}: test accuracy", ours, theirs, nudged, loss.noise)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.protocol import Session
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.run.feed import first_output
 
@@ -19,7 +19,7 @@ def explanation(pair: Pair) -> Stage:
     chosen = [np.zeros_like(output) for output in scores]
     chosen[0][np.arange(pair.size), scores[0].argmax(axis=1)] = 1.0
 
-    def run(session: Session, dtype: str) -> dict[str, Any]:
+    def run(side: Side, session: Session) -> dict[str, Any]:
         found = session.gradients(pair.inputs, None, chosen)["inputs"]
         return {f"saliency of {name}": np.abs(array) for name, array in found.items()}
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dualnet.backends.protocol import Session
 from dualnet.compare.locate import explain
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.compare.verdict import Finding
 
@@ -30,7 +30,7 @@ def forward(pair: Pair) -> Stage:
     return stage
 
 
-def _run(pair: Pair, training: bool, session: Session, dtype: str) -> dict[str, Any]:
+def _run(pair: Pair, training: bool, side: Side, session: Session) -> dict[str, Any]:
     once, again = (session.forward(pair.inputs, training=training) for _ in range(2))
     steady = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once["outputs"], again["outputs"], strict=True))
     return {**once, "steady": steady}

@@ -1,8 +1,10 @@
 """Gradients: of the loss with respect to every parameter, every input, and every layer's output, backwards."""
 
+from functools import partial
+
 from dualnet.backends.protocol import Array, Gradients, Session
 from dualnet.compare.locate import settings_cause
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.run.feed import first_output
 from dualnet.specs.draw import normal
@@ -11,7 +13,7 @@ from dualnet.specs.losses import BinaryCrossEntropy, MeanSquaredError
 
 def gradients(pair: Pair) -> Stage:
     """Compare gradients in training mode. Those that are zero in theory are judged by the noise floor, and listed."""
-    made = pair.each(lambda session, dtype: run(pair, session))
+    made = pair.each(partial(run, pair))
     stage = Stage("gradients")
     for part in ("layers", "inputs", "parameters"):
         found = {key: each[part] for key, each in made.items()}
@@ -29,9 +31,9 @@ def gradients(pair: Pair) -> Stage:
     return stage
 
 
-def run(pair: Pair, session: Session) -> Gradients:
+def run(pair: Pair, side: Side, session: Session) -> Gradients:
     """Return a session's gradients of the spec's loss, or of random projections of outputs that it cannot take."""
-    loss, shape = pair.spec.training.loss, first_output(pair.spec)
+    loss, shape = side.spec.training.loss, first_output(pair.spec)
     if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
         targets = normal(pair.size * _count(shape), "targets").reshape(pair.size, *shape) > 0
         return session.gradients(pair.inputs, loss, targets.astype(float), training=True)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from dualnet.backends.protocol import Arrays, Session
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
 from dualnet.compare.tolerance import FALSE_ALARM
 from dualnet.compare.verdict import Finding
@@ -46,7 +46,7 @@ def _shared(pair: Pair) -> list[Finding]:
     """Return whether both sides hold the very bits of the shared draws."""
     drawn = {name: draw(parameter, pair.seed, name) for name, parameter in pair.spec.parameters.items()}
 
-    def held(session: Session, dtype: str) -> Arrays:
+    def held(side: Side, session: Session) -> Arrays:
         session.load(drawn)
         found = session.weights()
         session.load(pair.weights)

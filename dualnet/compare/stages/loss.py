@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from dualnet.backends.protocol import Session
-from dualnet.compare.pair import Pair
+from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.run.feed import first_output
 from dualnet.specs.draw import normal
@@ -18,24 +18,23 @@ def loss(pair: Pair) -> Stage:
     shape = first_output(pair.spec)
     if len(shape) != 1 and not isinstance(pair.spec.training.loss, (MeanSquaredError, BinaryCrossEntropy)):
         return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
-    variants = {str(index): variant for index, variant in enumerate(options(pair.spec.training.loss, shape[0]))}
+    variants = options(pair.spec.training.loss, shape[0])
     outputs, soft = (
         3 * normal(pair.size * int(np.prod(shape)), key).reshape(pair.size, *shape) for key in ("logits", "soft")
     )
     outputs, soft = (array.astype(np.float32).astype(np.float64) for array in (outputs, soft))
 
-    def run(session: Session, dtype: str) -> dict[str, np.float64]:
+    def run(side: Side, session: Session) -> dict[str, np.float64]:
+        named = {"the spec's loss": side.spec.training.loss} | {repr(variant): variant for variant in variants}
         return {
-            f"{variant!r}": np.float64(session.loss(variant, outputs, _targets(pair, variant, shape), soft))
-            for variant in variants.values()
+            name: np.float64(session.loss(variant, outputs, _targets(pair, variant, shape), soft))
+            for name, variant in named.items()
         }
 
     stage = Stage("loss", judged(pair, pair.each(run)))
     first = stage.first("divergent")
     stage.where = first.name if first else ""
-    stage.note = (
-        f"{len(variants)} losses: {', '.join(dict.fromkeys(type(each).__name__ for each in variants.values()))}"
-    )
+    stage.note = f"{len(variants)} losses: {', '.join(dict.fromkeys(type(each).__name__ for each in variants))}"
     return stage
 
 
@@ -46,9 +45,9 @@ def _targets(pair: Pair, loss: Loss, shape: tuple[int, ...]) -> np.ndarray[tuple
 
 
 def options(loss: Loss, classes: int) -> list[Loss]:
-    """Return a loss, its variants over every field, and those of distillation where there are classes."""
+    """Return the other variants of a loss, over every field, and those of distillation where there are classes."""
     softened = [] if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) else _distillations()
-    return [loss, *(variant for variant in [*_own(loss, classes), *softened] if variant != loss)]
+    return [variant for variant in [*_own(loss, classes), *softened] if variant != loss]
 
 
 def _own(loss: Loss, classes: int) -> list[Loss]:

@@ -1,0 +1,45 @@
+"""Curves: two runs of one training, held against how far a one-ulp change of the start leads one of them astray."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dualnet.compare.tolerance import ACCURACY_MARGIN, CHAOTIC, NOISE_FACTOR, ROUNDOFF
+from dualnet.compare.verdict import Finding, Verdict
+
+
+def losses(
+    name: str, left: Sequence[float], right: Sequence[float], nudged: Sequence[float], dtype: str = "float32"
+) -> Finding:
+    """Judge the loss of every step; ``nudged`` is the left side once more, from weights one ulp of ``dtype`` off."""
+    curves = [np.array(curve) for curve in (left, right, nudged)]
+    if not all(np.isfinite(curve).all() for curve in curves):
+        same = np.array_equal(np.isfinite(curves[0]), np.isfinite(curves[1]))
+        return Finding(name, "unstable" if same else "divergent", np.inf, np.inf, note="NaN or infinity")
+    gap, own = (_rms(curves[0] - other) / _rms(curves[0]) for other in curves[1:])
+    note = f"rms gap {gap:.1e} of the loss; a one-ulp change makes {own:.1e}"
+    return Finding(name, within(gap, own, ROUNDOFF[dtype]), gap, 0.0, own, note)
+
+
+def accuracies(name: str, left: float, right: float, nudged: float, chaos: float) -> Finding:
+    """Judge one accuracy of each run (fractions); ``chaos`` is the nudged run's rms gap of the loss."""
+    gap, own = abs(left - right), abs(left - nudged)
+    note = f"{100 * left:.2f} % and {100 * right:.2f} %, one ulp off {100 * nudged:.2f} %"
+    if gap <= ACCURACY_MARGIN:
+        verdict: Verdict = "equal" if gap <= own or gap == 0.0 else "rounding"
+    elif gap <= NOISE_FACTOR * own:
+        verdict = "rounding"
+    else:
+        verdict = "unstable" if chaos > CHAOTIC else "divergent"
+        note += "; a one-ulp change leads as far: float64 may decide (--dtype float64)" if chaos > CHAOTIC else ""
+    return Finding(name, verdict, gap, 0.0, own, note)
+
+
+def within(gap: float, own: float, roundoff: float) -> Verdict:
+    """Return equal up to the run's own noise, rounding up to ten times it, divergent beyond."""
+    floor = max(own, roundoff)
+    return "equal" if gap <= floor else "rounding" if gap <= NOISE_FACTOR * floor else "divergent"
+
+
+def _rms(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    return float(np.sqrt((values**2).mean()))
