@@ -52,6 +52,10 @@ class Node:
             if field.default is dataclasses.MISSING or not _same(value, kind.accept(field.default)):
                 yield field.name, kind.shorten(value)
 
+    def brief(self) -> str:
+        """Return the node as it would be written: fields that have their default are left out."""
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in self.fields())})"
+
     def place(self) -> str:
         """Return the node's name for messages, such as ``Linear 'head'``."""
         name = getattr(self, "name", "")

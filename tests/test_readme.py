@@ -20,7 +20,7 @@ def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), scope)
     verdict, step = capsys.readouterr().out.strip().splitlines()
-    assert verdict.startswith("rounding ") or verdict.startswith("equal ")
+    assert verdict.startswith(("rounding ", "equal "))
     assert step == "step 1: hidden.weight"
 
 

@@ -1,4 +1,4 @@
-"""Training: the same batches on every side, histories that add up, and checkpoints from which a run goes on bit by bit."""
+"""Training: the same batches on every side, histories that add up, and checkpoints to go on from bit by bit."""
 
 import json
 import os
@@ -195,7 +195,7 @@ def test_a_corrupt_checkpoint_is_refused(damage: str, fed: Feed, tmp_path: Path)
     recorded(fed, Settings(out=tmp_path), wanted)
     whole = path.read_bytes()
     path.write_bytes(whole[:-3] if damage == "cut" else whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(WeightsError, match="side.safetensors: expected"):
+    with pytest.raises(WeightsError, match=r"side\.safetensors: expected"):
         recorded(fed, Settings(out=tmp_path, resume=True), wanted)
 
 
@@ -209,7 +209,7 @@ def test_a_checkpoint_stays_whole_when_the_next_cannot_be_saved(fed: Feed, tmp_p
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        WeightsError, match="side.safetensors: the checkpoint cannot be written: No space left on device"
+        WeightsError, match=r"side\.safetensors: the checkpoint cannot be written: No space left on device"
     ):
         recorded(fed, Settings(out=tmp_path, resume=True), text.with_fields(wanted, epochs=2))
     assert [path.name for path in tmp_path.iterdir()] == ["side.safetensors"]

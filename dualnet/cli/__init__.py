@@ -1,5 +1,6 @@
 """The command line. What a verb needs is imported when it runs: ``dualnet --help`` loads no framework, nor NumPy."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,14 +14,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "run" not in arguments:
         parser().print_help()
         return 0
-    from dualnet.cli import verbs
-
     try:
+        from dualnet.cli import verbs
+
+        verbs.places(arguments)
         code: int = getattr(verbs, arguments.run)(arguments)
+        sys.stdout.flush()
     except DualnetError as error:
         print(f"dualnet: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dualnet: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read has seen enough, as in `dualnet list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return code

@@ -99,8 +99,7 @@ def _demo(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         msg = f"expected a number of at least 1, received {text}"
         raise argparse.ArgumentTypeError(msg)
-    return number
+    return int(text)

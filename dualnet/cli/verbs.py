@@ -1,6 +1,8 @@
 """The verbs: each reads its arguments, runs one public capability in workers, and prints its tables."""
 
 import json
+import math
+import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +51,7 @@ def train(arguments: Namespace) -> int:
     with _workers(arguments) as workers, progress(arguments.quiet) as show:
         results = training.train(workers, names, spec, fed, settings, show)
         histories = {name: result.history for name, result in results.items()}
-    print(f"\n{spec.name}: {spec.training.optimizer}\n\n{table.histories(histories)}")
+    print(f"\n{spec.name}: {spec.training.optimizer.brief()}\n\n{table.histories(histories)}")
     gap = training.final_gap(results)
     if gap is not None:
         print(f"\nlargest gap between the backends' training accuracies: {100 * gap:.3f} points")
@@ -158,10 +160,28 @@ def demo(arguments: Namespace) -> int:
     ):
         print(f"\n$ dualnet {' '.join(words)}\n", flush=True)
         run = parser().parse_args([*words, "--seed", str(arguments.seed), *(["--quiet"] if arguments.quiet else [])])
+        for name in ("device", "dtype", "threads", "torch_python", "keras_python"):
+            setattr(run, name, getattr(arguments, name))
+        run.json = arguments.json and arguments.json.with_stem(f"{arguments.json.stem}_{words[0]}")
         code: int = globals()[run.run](run)
         if code:
             return code
     return 0
+
+
+def places(arguments: Namespace) -> None:
+    """Make the folders of the results, before any work is done. Raises ``DataError`` if one cannot be written."""
+    if arguments.json and arguments.json.is_dir():
+        msg = f"--json must name a file. Received the folder {arguments.json}"
+        raise DataError(msg)
+    for folder in (arguments.json and arguments.json.parent, getattr(arguments, "out", None)):
+        try:
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            msg = f"{folder}: nothing can be written there: {error.strerror}."
+            raise DataError(msg) from None
 
 
 def _workers(arguments: Namespace) -> Workers:
@@ -222,7 +242,16 @@ def _write(path: Path | None, found: Mapping[str, Any]) -> None:
     if path is None:
         return
     try:
-        store.write_text(path, json.dumps(found, indent=2) + "\n")
+        store.write_text(path, json.dumps(_strict(found), indent=2, allow_nan=False) + "\n")
     except OSError as error:
         msg = f"{path}: the result cannot be written: {error.strerror}."
         raise DataError(msg) from None
+
+
+def _strict(value: Any) -> Any:
+    """Return plain data with NaN and infinity as words: JSON has no such numbers."""
+    if isinstance(value, Mapping):
+        return {name: _strict(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -38,5 +38,8 @@ def curves(results: Mapping[str, Sequence[Epoch]], title: str, path: Path) -> No
             axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")
-    figure.savefig(beside, format="png", dpi=120)
-    beside.replace(path)
+    try:
+        figure.savefig(beside, format="png", dpi=120)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ def parity(report: Report) -> str:
     lines += [report.source] if report.source else []
     lines += [
         "",
-        tabulate(rows, heads, tablefmt=STYLE, colalign=("left", "left", "right", "right", "right", "right", "left")),
+        tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=ALIGNED),
         "",
     ]
     lines += [line for stage in report.stages for line in _located(stage)]
@@ -44,6 +44,9 @@ MEANING = {
     "divergent": "two functions: the difference stays in float64",
     "not checked": "nothing was compared",
 }
+
+
+ALIGNED = ("left", "left", "right", "right", "right", "right", "left")
 
 
 def _stage(stage: Stage) -> tuple[Any, ...]:

@@ -4,11 +4,12 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from dualnet import errors
 from dualnet.backends import backend
@@ -89,8 +90,18 @@ class Workers:
     def each(self, names: Iterable[str], call: Callable[[str], Made]) -> dict[str, Made]:
         """Return ``call(name)`` of each name, all at the same time: the work is in the workers."""
         with ThreadPoolExecutor() as pool:
-            running = {name: pool.submit(call, name) for name in names}
-            return {name: future.result() for name, future in running.items()}
+            try:
+                running = {name: pool.submit(call, name) for name in names}
+                return {name: future.result() for name, future in running.items()}
+            except KeyboardInterrupt:
+                self.kill()  # or leaving the pool would wait until the work is done
+                raise
+
+    def kill(self) -> None:
+        """End the workers at once, whatever they do."""
+        with self.lock:
+            for process in self.processes.values():
+                process.process.kill()
 
     def close(self) -> None:
         """End the workers."""
@@ -111,13 +122,15 @@ class Process:
     def __init__(self, name: str, python: str, threads: int) -> None:
         self.name, self.lock = name, Lock()
         self.dropped: deque[int] = deque()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - what it prints, until close()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [python, "-m", "dualnet.run.worker", name]
         try:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=_log(), env=os.environ | settings
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr(), env=os.environ | settings
             )
         except OSError as error:
+            self.log.close()
             msg = f"{name}: its Python {python!r} cannot be started: {error.strerror}."
             raise errors.WorkerError(msg) from None
         assert self.process.stdin and self.process.stdout  # both are pipes
@@ -138,25 +151,35 @@ class Process:
             wire.send(self.commands, command)
             return wire.receive(self.answers)
         except (OSError, errors.WorkerError):
-            code = self.process.wait()
-            msg = f"{self.name}: its worker went away (exit code {code}) while asked to {command['verb']}."
+            code = self._end(timeout=2)
+            said = f" Its last words: {self._last_words()}" if code > 0 else ""
+            msg = f"{self.name}: its worker went away (exit code {code}) while asked to {command['verb']}.{said}"
             raise errors.WorkerError(msg) from None
 
     def close(self) -> None:
         """End the process."""
         with contextlib.suppress(BrokenPipeError):  # it has gone already
             self.commands.close()
+        self._end(timeout=10)
+        self.answers.close()
+        self.log.close()
+
+    def _end(self, timeout: float) -> int:
+        """Return the exit code, after a kill if it does not come in time."""
         try:
-            self.process.wait(timeout=10)
+            return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
-        self.answers.close()
+            return self.process.wait()
 
+    def _stderr(self) -> IO[bytes] | None:
+        """Return where standard error goes: to the log, or where this process's goes if ``DUALNET_VERBOSE`` is set."""
+        return None if os.environ.get("DUALNET_VERBOSE") else self.log
 
-def _log() -> int | None:
-    """Return where workers' standard error goes: nowhere, or here if ``DUALNET_VERBOSE`` is set."""
-    return None if os.environ.get("DUALNET_VERBOSE") else subprocess.DEVNULL
+    def _last_words(self) -> str:
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "none"
 
 
 class RemoteSession:

@@ -1,5 +1,6 @@
 """Training: the same batches in the same order on every side, epoch by epoch, with checkpoints to resume from."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from dualnet.errors import WeightsError
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.specs import text
+from dualnet.specs.draw import uniform
 from dualnet.specs.losses import BinaryCrossEntropy, Loss, MeanSquaredError
 from dualnet.specs.optimizers import learning_rates
 from dualnet.specs.spec import Spec
@@ -54,7 +56,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints."""
+    """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints.
+
+    ``nudged`` moves every starting weight by one unit in the last place, to see how far so little leads.
+    """
 
     seed: int = 0
     dtype: str = "float32"
@@ -62,6 +67,7 @@ class Settings:
     out: Path | None = None
     resume: bool = False
     evaluate: bool = True
+    nudged: bool = False
 
 
 def train(
@@ -90,13 +96,15 @@ def train_session(
     feed.give(session, training.loss, soft)
     session.prepare(training.loss, training.optimizer, training.clip)
     trained = Trained([], session)
+    if settings.nudged:
+        session.load(nudged(session.weights(), settings.seed))
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
     if checkpoint and settings.resume and checkpoint.exists():
-        trained.history = _resume(checkpoint, session, spec, settings)
+        trained.history = _resume(checkpoint, session, spec, settings, feed)
     for epoch in range(len(trained.history), training.epochs):
         trained.history.append(_epoch(name, trained, spec, feed, settings, epoch, progress))
         if checkpoint:
-            _save(checkpoint, session, spec, settings, trained.history)
+            _save(checkpoint, session, spec, settings, feed, trained.history)
     return trained
 
 
@@ -124,6 +132,15 @@ def _epoch(
     return Epoch(epoch + 1, loss / count, share, scores.get("validation"), scores.get("test"), seconds)
 
 
+def nudged(weights: Arrays, seed: int) -> Arrays:
+    """Return weights, each moved up or down, as the seed draws, to the next number of its precision."""
+    found = {}
+    for name, array in weights.items():
+        up = uniform(array.size, "ulp", seed, name).reshape(array.shape) < 0.5
+        found[name] = np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+    return found
+
+
 def classifies(loss: Loss) -> bool:
     """Return whether a loss is about classes."""
     return not (isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input")
@@ -143,30 +160,40 @@ def accuracy(logits: Array, labels: Array) -> float:
     return float((logits.argmax(axis=1) == labels).mean())
 
 
-def _save(path: Path, session: Session, spec: Spec, settings: Settings, history: list[Epoch]) -> None:
+def _save(path: Path, session: Session, spec: Spec, settings: Settings, feed: Feed, history: list[Epoch]) -> None:
     arrays: Arrays = {f"weights/{name}": array for name, array in session.weights().items()}
     arrays |= {f"slots/{name}": array for name, array in session.slots().items()}
-    store.save(path, arrays, _identity(spec, settings) | {"history": json.dumps([asdict(each) for each in history])})
+    metadata = _identity(spec, settings, feed) | {"history": json.dumps([asdict(each) for each in history])}
+    try:
+        store.save(path, arrays, metadata)
+    except OSError as error:
+        msg = f"{path}: the checkpoint cannot be written: {error.strerror}."
+        raise WeightsError(msg) from None
 
 
-def _identity(spec: Spec, settings: Settings) -> dict[str, str]:
+def _identity(spec: Spec, settings: Settings, feed: Feed) -> dict[str, str]:
     """Return what a run must share with a checkpoint to go on from it; more epochs are welcome."""
     whole = replace(spec, training=replace(spec.training, epochs=1))
-    return {"spec": text.dumps(whole), "seed": str(settings.seed), "dtype": settings.dtype}
+    labels = hashlib.sha256(feed.train.labels.tobytes()).hexdigest()[:16]  # tells data sets, splits and limits apart
+    return {"spec": text.dumps(whole), "seed": str(settings.seed), "dtype": settings.dtype, "data": labels}
 
 
-def _resume(path: Path, session: Session, spec: Spec, settings: Settings) -> list[Epoch]:
+def _resume(path: Path, session: Session, spec: Spec, settings: Settings, feed: Feed) -> list[Epoch]:
     arrays, metadata = store.load(path)
-    for name, value in _identity(spec, settings).items():
+    for name, value in _identity(spec, settings, feed).items():
         if metadata.get(name) != value:
-            was = metadata.get(name) if name != "spec" else "another one"
+            was = metadata.get(name) if name in ("seed", "dtype") else "another one"
             msg = (
                 f"{path}: this run's {name} is not the checkpoint's ({was}). Start anew without --resume, or elsewhere."
             )
             raise WeightsError(msg)
+    history = [Epoch(**each) for each in json.loads(metadata["history"])]
+    if len(history) > spec.training.epochs:
+        msg = f"{path}: it has {len(history)} epochs already, of {spec.training.epochs} asked for. Ask for more."
+        raise WeightsError(msg)
     session.load(_under("weights/", arrays))
     session.load_slots(_under("slots/", arrays))
-    return [Epoch(**each) for each in json.loads(metadata["history"])]
+    return history
 
 
 def _under(prefix: str, arrays: Arrays) -> Arrays:
@@ -179,8 +206,8 @@ def summary(trained: Mapping[str, Trained]) -> dict[str, Any]:
 
 
 def final_gap(trained: Mapping[str, Trained]) -> float | None:
-    """Return the largest gap between the sides' running training accuracies, as a fraction; None for one side."""
-    curves = [[each.train_accuracy or 0.0 for each in result.history] for result in trained.values()]
-    if len(curves) < 2:
+    """Return the largest gap between the sides' training accuracies, a fraction; None for one side or no classes."""
+    curves = [[each.train_accuracy for each in result.history] for result in trained.values()]
+    if len(curves) < 2 or any(value is None for curve in curves for value in curve):
         return None
     return float(np.abs(np.diff(np.array(curves), axis=0)).max())

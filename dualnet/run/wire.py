@@ -17,6 +17,9 @@ from dualnet.specs.node import Node
 from dualnet.specs.optimizers import Clip, Optimizer
 from dualnet.specs.spec import Spec
 
+# Bytes of JSON in a message, at most: a program that is no worker is known by its first bytes, not by a full memory.
+LONGEST = 1 << 30
+
 FAMILIES: dict[str, type[Node]] = {family.__name__: family for family in (Spec, Loss, Optimizer, Clip)}
 
 
@@ -31,8 +34,11 @@ def send(stream: IO[bytes], message: Any) -> None:
 
 
 def receive(stream: IO[bytes]) -> Any:
-    """Return the next message. Raises ``WorkerError`` if the other end is gone."""
+    """Return the next message. Raises ``WorkerError`` if the other end is gone, or no worker."""
     (size,) = struct.unpack("<Q", _exactly(stream, 8))
+    if size > LONGEST:
+        msg = "the other process sent something that is no message"
+        raise WorkerError(msg)
     return _unpack(json.loads(_exactly(stream, size)), stream)
 
 
@@ -46,7 +52,10 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 def _pack(value: Any, arrays: list[NDArray[Any]]) -> Any:
     if isinstance(value, np.ndarray):
-        arrays.append(np.ascontiguousarray(value))
+        if value.dtype.hasobject:
+            msg = f"Expected an array of numbers. Received: dtype {value.dtype}, whose bytes are addresses."
+            raise TypeError(msg)
+        arrays.append(value)
         return {"$array": [value.dtype.str, list(value.shape)]}
     if isinstance(value, np.generic):
         return value.item()

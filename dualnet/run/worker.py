@@ -1,6 +1,7 @@
 """A worker process: one framework, any number of sessions, commands from standard input, answers to standard output."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import IO, Any
@@ -40,16 +41,16 @@ def serve(worker: Worker, commands: IO[bytes], answers: IO[bytes]) -> None:
         except errors.WorkerError:
             return
         try:
-            answer = {"value": worker.answer(command)}
+            wire.send(answers, {"value": worker.answer(command)})
         except errors.DualnetError as error:
-            answer = {"error": type(error).__name__, "message": str(error)}
+            wire.send(answers, {"error": type(error).__name__, "message": str(error)})
         except Exception as error:  # whatever it is, the parent must hear of it
-            answer = {"error": "WorkerError", "message": f"{error!r}\n{traceback.format_exc()}"}
-        wire.send(answers, answer)
+            wire.send(answers, {"error": "WorkerError", "message": f"{error!r}\n{traceback.format_exc()}"})
 
 
 def main() -> None:
     """Run a worker for the backend named on the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear: it ends its workers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a framework prints must not get among the answers
     serve(Worker(sys.argv[1]), sys.stdin.buffer, answers)

@@ -25,7 +25,7 @@ def loss(pair: Pair) -> Stage:
     outputs, soft = (array.astype(np.float32).astype(np.float64) for array in (outputs, soft))
 
     def run(side: Side, session: Session) -> dict[str, np.float64]:
-        named = {"the spec's loss": side.spec.training.loss} | {repr(variant): variant for variant in variants}
+        named = {"the spec's loss": side.spec.training.loss} | {variant.brief(): variant for variant in variants}
         return {
             name: np.float64(session.loss(variant, outputs, _targets(pair, variant, shape), soft))
             for name, variant in named.items()

@@ -1,0 +1,345 @@
+"""The command line: what each verb prints and writes, how it ends, and a table of every word it knows."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualnet import specs as S
+from dualnet import store
+from dualnet.backends import Backend
+from dualnet.cli import main, verbs
+from dualnet.cli.parser import parser
+from dualnet.errors import UnsupportedError
+from dualnet.run.hosts import Here
+from dualnet.specs import text, zoo
+
+COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python --quiet --help"
+# Every word of the command line. A new one is a decision: write it here too.
+WORDS = {
+    "parity": "spec --against --stages --steps --seeds --epochs --limit",
+    "train": "spec --backend --epochs --batch-size --learning-rate --limit --out --resume",
+    "distill": "teacher student --backend --temperature --alpha --reduction --epochs --sample --limit --out --resume",
+    "show": "spec --backend --text",
+    "list": "",
+    "doctor": "",
+    "demo": "--limit",
+}
+DIGITS = S.Data(set="digits")
+SMALL = S.Spec(
+    "small",
+    S.Sequential(S.Flatten(name="flat"), S.Linear(12, name="hidden"), S.LeakyReLU(0.1, name="leaky"), S.Linear(10)),
+    (1, 28, 28),
+    data=DIGITS,
+    training=S.Training(optimizer=S.Adam(0.01), batch_size=64, epochs=2),
+)
+
+
+class Inside(Here):
+    """Workers that are this process: a framework takes seconds to start, and here it has started already."""
+
+    def __enter__(self) -> "Inside":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+@pytest.fixture
+def inside(both: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "Workers", lambda pythons, threads: Inside())
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    return written(tmp_path, SMALL)
+
+
+def written(folder: Path, spec: S.Spec) -> str:
+    path = folder / f"{spec.name}.toml"
+    path.write_text(text.dumps(spec))
+    return str(path)
+
+
+def read(path: Path) -> Any:
+    def refuse(word: str) -> None:
+        msg = f"{word} is no JSON"
+        raise ValueError(msg)
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_the_words_are_these_and_no_others() -> None:
+    (choices,) = [a.choices for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    found = {}
+    for verb, own in choices.items():
+        words = [max(action.option_strings, key=len, default=action.dest) for action in own._actions]
+        found[verb] = set(words) - set(COMMON.split())
+        assert set(COMMON.split()) <= set(words), verb
+        assert all(action.help for action in own._actions), verb
+    assert found == {verb: set(words.split()) for verb, words in WORDS.items()}
+
+
+def test_train_prints_epochs_and_writes_histories(inside, small: str, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    words = ["--limit", "150", "--seed", "3", "--json", str(tmp_path / "new" / "t.json"), "--out", str(out)]
+    assert main(["train", small, *words]) == 0
+    found = read(tmp_path / "new" / "t.json")
+    assert (found["spec"], found["seed"]) == ("small", 3)
+    assert found["source"].startswith("scikit-learn's handwritten digits")
+    assert list(found["history"]) == ["torch", "keras"]
+    for history in found["history"].values():
+        assert [epoch["epoch"] for epoch in history] == [1, 2]
+        for epoch in history:
+            assert epoch["loss"] > 0
+            assert 0 <= epoch["train_accuracy"] <= 1
+            assert 0 <= epoch["test_accuracy"] <= 1
+    assert read(out / "history.json") == found
+    files = ["curves.png", "history.json", "keras.safetensors", "torch.safetensors"]
+    assert sorted(path.name for path in out.iterdir()) == files
+    shown = capsys.readouterr()
+    assert found["source"] in shown.out
+    assert "largest gap between the backends' training accuracies: 0.0" in shown.out
+    assert "of 6 steps" in shown.err
+
+
+def test_train_takes_the_command_lines_settings(inside, small: str, tmp_path: Path, capsys) -> None:
+    words = ["--backend", "torch", "--epochs", "3", "--batch-size", "50", "--learning-rate", "1e30", "--quiet"]
+    assert main(["train", small, *words, "--limit", "100", "--json", str(tmp_path / "t.json")]) == 0
+    history = read(tmp_path / "t.json")["history"]  # and a loss that is no number any more is still JSON
+    assert list(history) == ["torch"]
+    assert [epoch["epoch"] for epoch in history["torch"]] == [1, 2, 3]
+    assert history["torch"][-1]["loss"] == "nan" or history["torch"][-1]["loss"] > 1e20
+    shown = capsys.readouterr()
+    assert "learning_rate=1e+30" in shown.out
+    assert "largest gap" not in shown.out  # one side has none
+    assert shown.err == ""
+
+
+def test_distill_prints_roles_and_soft_targets(inside, tmp_path: Path, capsys) -> None:
+    teacher, student = (written(tmp_path, text.with_fields(SMALL, name=name)) for name in ("large", "tiny"))
+    words = ["--limit", "150", "--epochs", "1", "--temperature", "4", "--alpha", "0.3", "--sample", "7", "--quiet"]
+    assert main(["distill", teacher, student, *words, "--json", str(tmp_path / "d.json")]) == 0
+    result = read(tmp_path / "d.json")["result"]
+    assert {name: list(roles) for name, roles in result.items()} == {
+        name: ["teacher", "student alone", "student distilled"] for name in ("torch", "keras")
+    }
+    assert all(0 <= role["test_accuracy"] <= 1 for roles in result.values() for role in roles.values())
+    shown = capsys.readouterr().out
+    assert "large into tiny: T=4, alpha=0.3, KL by batchmean, T² kept" in shown
+    assert "the teacher's output for test example 7" in shown
+    assert "torch T=4" in shown
+    assert shown.count("<- label") == 1
+
+
+def test_show_prints_the_live_models(inside, tmp_path: Path, capsys) -> None:
+    assert main(["show", "fashion_mlp", "--json", str(tmp_path / "s.json")]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[-1].split() == ["total", "101,770", "101,770"]
+    layers = read(tmp_path / "s.json")["layers"]
+    assert [each["path"] for each in layers["keras"]] == ["flatten", "hidden", "relu", "logits"]
+
+
+def test_show_text_prints_the_spec_and_loads_no_framework() -> None:
+    page = "import sys; from dualnet.cli import main; main(['show', 'fashion_cnn', '--text']); "
+    page += "sys.exit(str({'torch', 'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", page], capture_output=True, text=True, timeout=60, check=False)
+    assert text.loads(done.stdout) == zoo.load("fashion_cnn")
+    assert done.stderr == "set()\n"
+
+
+def test_list_names_the_zoo(tmp_path: Path, capsys) -> None:
+    assert main(["list", "--json", str(tmp_path / "l.json")]) == 0
+    found = read(tmp_path / "l.json")
+    assert list(found) == zoo.names()
+    assert found["fashion_mlp"] == {"parameters": 101770, "about": zoo.load("fashion_mlp").about}
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in zoo.names())
+    assert "101,770" in shown
+
+
+def test_doctor_tells_versions_and_places(inside, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("DUALNET_DATA", str(tmp_path / "nowhere"))
+    assert main(["doctor", "--json", str(tmp_path / "d.json")]) == 0
+    found = read(tmp_path / "d.json")
+    assert set(found["backends"]) == {"torch", "keras"}
+    assert all(each["version"] and each["devices"] and each["threads"] for each in found["backends"].values())
+    assert found["data"]["digits"].endswith("(embedded in dualnet)")
+    assert "Received: no such folder" in found["data"]["mnist"]
+    assert found["backends"]["torch"]["version"] in capsys.readouterr().out
+
+
+def test_doctor_tells_of_a_framework_that_is_missing(inside, capsys, monkeypatch) -> None:
+    def missing(host: Here, name: str) -> None:
+        msg = f"The backend {name!r} needs the package 'xyz'."
+        raise UnsupportedError(msg)
+
+    monkeypatch.setattr(Inside, "facts", missing, raising=False)
+    assert main(["doctor"]) == 0
+    assert "The backend 'keras' needs the package 'xyz'." in capsys.readouterr().out
+
+
+def test_a_pair_that_agrees_exits_0(tmp_path: Path) -> None:
+    """End to end: both workers, as a user starts them."""
+    words = ["-m", "dualnet", "parity", "fashion_mlp", "--stages", "structure,forward", "--json"]
+    command = [sys.executable, *words, str(tmp_path / "p.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = read(tmp_path / "p.json")
+    assert found["verdict"] in ("equal", "rounding")
+    checked = {stage["name"]: stage["verdict"] for stage in found["stages"] if stage["verdict"] != "not checked"}
+    assert set(checked) == {"structure", "forward"}
+    assert set(checked.values()) <= {"equal", "rounding"}
+    assert found["not_checked"]["gradients"] == "not asked for"
+    assert done.stdout.splitlines()[-1].startswith(f"verdict: {found['verdict']}")
+
+
+def test_a_pair_that_does_not_exits_1_and_names_the_layer(inside, small: str, tmp_path: Path, capsys) -> None:
+    layers = S.Sequential(
+        S.Flatten(name="flat"), S.Linear(12, name="hidden"), S.LeakyReLU(0.3, name="leaky"), S.Linear(10)
+    )
+    other = written(tmp_path, text.with_fields(SMALL, name="other", model=layers))
+    words = ["--against", other, "--stages", "forward", "--json", str(tmp_path / "p.json")]
+    assert main(["parity", small, *words]) == 1
+    found = read(tmp_path / "p.json")
+    assert found["verdict"] == "divergent"
+    (stage,) = [stage for stage in found["stages"] if stage["name"] == "forward"]
+    assert stage["where"].startswith("leaky")
+    assert "verdict: divergent" in capsys.readouterr().out
+
+
+WRONG = {
+    "no spec": ("show fashion_mpl --text", "There is no spec 'fashion_mpl' in the zoo. Did you mean 'fashion_mlp'?"),
+    "no file": ("show {tmp}/none.toml --text", "none.toml: the spec cannot be read: No such file or directory."),
+    "no TOML": ("parity {tmp}/broken.toml", "broken.toml: this is not TOML"),
+    "no field": ("train {tmp}/field.toml", "field.toml: a spec has no field 'lairs'. Did you mean 'layers'?"),
+    "stage": ("parity {small} --stages forwards", "There is no stage 'forwards'. Did you mean 'forward'?"),
+    "backend": ("train {small} --backend jax", "--backend must be both or one of torch, keras. Received: 'jax'"),
+    "dtype": ("show {small} --dtype float16", "dtype must be float32 or float64. Received: 'float16'"),
+    "device": ("show {small} --device tpu", "device must be cpu, gpu or cuda:N. Received: 'tpu'"),
+    "rate": ("train {small} --learning-rate -1", "learning_rate must be"),
+    "resume": ("train {small} --resume", "--resume needs --out, the folder of the checkpoints."),
+    "json": ("list --json {tmp}/file/x.json", "file: nothing can be written there: "),
+    "folder": ("list --json {tmp}", "--json must name a file. Received the folder "),
+    "out": ("train {small} --out {tmp}/file/out", "out: nothing can be written there: Not a directory."),
+    "temperature": ("distill {small} {small} --temperature 0", "temperature must be a finite number above 0."),
+    "alpha": ("distill {small} {small} --alpha 2", "alpha must be"),
+    "sample": ("distill {small} {small} --sample 360", "--sample must be from 0 to 359. Received: 360"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_exits_2_with_one_line(case: str, inside, small: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "broken.toml").write_text("name = \n")
+    (tmp_path / "field.toml").write_text('name = "x"\nlairs = []\n')
+    words, message = WRONG[case]
+    assert main(words.format(tmp=tmp_path, small=small).split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dualnet: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train fashion_mlp --epochs -1", "argument --epochs: expected a number of at least 1, received -1"),
+        ("train fashion_mlp --epochs ten", "argument --epochs: expected a number of at least 1, received ten"),
+        ("list --threads 0", "argument --threads: expected a number of at least 1, received 0"),
+        ("list --sead 1", "unrecognized arguments: --sead 1"),
+        ("lost", "invalid choice: 'lost'"),
+    ],
+)
+def test_words_that_are_none_exit_2(words: str, message: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_error_of_a_worker_exits_2(capsys) -> None:
+    assert main(["show", "fashion_mlp", "--backend", "torch", "--torch-python", "/nowhere/python"]) == 2
+    expected = "dualnet: torch: its Python '/nowhere/python' cannot be started: No such file or directory.\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_no_words_show_the_help(capsys) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb in WORDS)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualnet", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 141)
+    process.stderr.close()
+
+
+def test_demo_runs_the_verbs_with_its_own_options(monkeypatch, capsys, tmp_path: Path) -> None:
+    ran: list[Namespace] = []
+
+    def remember(arguments: Namespace) -> int:
+        ran.append(arguments)
+        return int(arguments.run == "train")
+
+    for verb in ("doctor", "show", "parity", "train", "distill"):
+        monkeypatch.setattr(verbs, verb, remember)
+    words = ["--limit", "9", "--seed", "4", "--dtype", "float64", "--threads", "2", "--keras-python", "p", "--quiet"]
+    assert main(["demo", *words, "--json", str(tmp_path / "demo.json")]) == 1  # and stops at the first that fails
+    assert [arguments.run for arguments in ran] == ["doctor", "show", "parity", "train"]
+    assert all((a.seed, a.dtype, a.threads, a.keras_python, a.quiet) == (4, "float64", 2, "p", True) for a in ran)
+    assert [a.limit for a in ran[2:]] == [9, 9]
+    assert [a.json.name for a in ran[2:]] == ["demo_parity.json", "demo_train.json"]
+    assert "$ dualnet train fashion_mlp --limit 9" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_all_and_leaves_whole_files(small: str, tmp_path: Path) -> None:
+    """End to end: an interrupt from the keyboard, which reaches the workers too."""
+    out = tmp_path / "out"
+    words = [
+        "train",
+        small,
+        "--limit",
+        "100",
+        "--epochs",
+        "100000",
+        "--out",
+        str(out),
+        "--json",
+        str(tmp_path / "t.json"),
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualnet", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a shell gives it
+    )
+    assert process.stderr
+    checkpoints = [out / "keras.safetensors", out / "torch.safetensors"]
+    end = time.monotonic() + 120
+    while not all(path.exists() for path in checkpoints) and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.stderr.read()  # to its end: every process that could write there is gone
+    process.stderr.close()
+    assert process.wait(30) == 130
+    assert said.splitlines()[-1] == "dualnet: interrupted"
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert sorted(out.iterdir()) == checkpoints
+    assert not (tmp_path / "t.json").exists()
+    for path in checkpoints:
+        assert len(json.loads(store.load(path)[1]["history"])) >= 1

@@ -1,0 +1,205 @@
+"""What a person reads: tables to the letter, a picture that is whole or not there, progress that a log can hold."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from dualnet.compare.report import Report
+from dualnet.compare.stage import Stage
+from dualnet.compare.verdict import Finding
+from dualnet.report import progress, table
+from dualnet.report.plots import curves
+from dualnet.run.distil import ROLES, Distilled
+from dualnet.run.train import Epoch, silent
+
+STRUCTURE = Stage("structure", [Finding("a", "equal", 0.0, 0.0)] * 3, note="3 layers", seconds=1.25)
+FORWARD = Stage(
+    "forward",
+    [Finding("conv", "equal", 2e-7, 1e-15), Finding("norm", "divergent", 3e-3, 2.5e-3, note="read 2 tensors")],
+    note="3 layers, eval and train mode",
+    where="norm",
+    origin="it begins there: what norm read agrees",
+    cause="epsilon is 1e-05 on the left, 0.001 on the right",
+    seconds=0.04,
+)
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a table without the blanks at their ends."""
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+
+
+def test_a_pair_that_agrees() -> None:
+    report = Report("small", ["torch", "keras"], [STRUCTURE, Stage("init", skipped="not asked for")], source="digits")
+    assert lines(table.parity(report)) == [
+        "small: torch and keras",
+        "digits",
+        "",
+        "stage      verdict      compared    float32 gap    float64 gap    seconds  what",
+        "---------  ---------  ----------  -------------  -------------  ---------  --------",
+        "structure  equal               3              0              0        1.2  3 layers",
+        "",
+        "not checked: init: not asked for",
+        "verdict: equal (both sides agree within float32's own noise)",
+    ]
+
+
+def test_a_pair_that_does_not_says_where_whence_and_why() -> None:
+    report = Report("small", ["torch (left)", "torch (right)"], [STRUCTURE, FORWARD])
+    assert lines(table.parity(report)) == [
+        "small: torch (left) and torch (right)",
+        "",
+        "stage      verdict      compared    float32 gap    float64 gap    seconds  what",
+        "---------  ---------  ----------  -------------  -------------  ---------  -----------------------------",
+        "structure  equal               3              0              0        1.2  3 layers",
+        "forward    divergent           2        3.0e-03        2.5e-03        0.0  3 layers, eval and train mode",
+        "",
+        "forward: first at norm, gap 2.5e-03 in float64",
+        "  it begins there: what norm read agrees",
+        "  read 2 tensors",
+        "  likely cause: epsilon is 1e-05 on the left, 0.001 on the right",
+        "verdict: divergent (two functions: the difference stays in float64)",
+    ]
+
+
+def test_a_report_without_stages_is_not_green() -> None:
+    report = Report("small", ["torch", "keras"], [Stage("loss", skipped="no loss")])
+    assert lines(table.parity(report))[-2:] == [
+        "not checked: loss: no loss",
+        "verdict: not checked (nothing was compared)",
+    ]
+    assert not report.agrees
+
+
+def test_a_gap_without_bound_is_shown_as_such() -> None:
+    worst = Stage("forward", [Finding("a", "divergent", np.inf, np.inf, note="shapes (1,) and (2,)")], where="a")
+    shown = table.parity(Report("small", ["torch", "keras"], [worst]))
+    assert "forward: first at a, gap inf in float64\n  shapes (1,) and (2,)" in shown
+
+
+EPOCHS = [Epoch(1, 0.51234, 0.8125, None, 0.75, 1.26), Epoch(2, 0.25, 0.9, None, 0.8, 1.0)]
+
+
+def test_histories_side_by_side() -> None:
+    assert lines(table.histories({"torch": EPOCHS})) == [
+        "  epoch    torch loss    torch train %    torch test %    torch s",
+        "-------  ------------  ---------------  --------------  ---------",
+        "      1        0.5123            81.25           75.00        1.3",
+        "      2        0.2500            90.00           80.00        1.0",
+    ]
+    validated = [Epoch(1, 1.0, 0.5, 0.25, 0.125, 9.0)]
+    assert lines(table.histories({"torch": validated, "keras": [Epoch(1, 2.0, None, None, None, 8.0)]})) == [
+        "  epoch    torch loss    torch train %    torch validation %    torch test %"
+        "    keras loss    keras train %    keras validation %    keras test %    torch s    keras s",
+        "-------  ------------  ---------------  --------------------  --------------"
+        "  ------------  ---------------  --------------------  --------------  ---------  ---------",
+        "      1        1.0000            50.00                 25.00           12.50"
+        "        2.0000                -                     -               -        9.0        8.0",
+    ]
+
+
+def test_layers_side_by_side() -> None:
+    facts: Any = [
+        {"path": "conv", "kind": "Conv2d", "shape": [16, 28, 28], "parameters": 1600, "settings": {}},
+        {"path": "relu", "kind": "ReLU", "shape": [16, 28, 28], "parameters": 0, "settings": {}},
+    ]
+    assert lines(table.layers({"torch": facts})) == [
+        "layer    torch layer    torch output       torch parameters",
+        "-------  -------------  ---------------  ------------------",
+        "conv     Conv2d         (N, 16, 28, 28)               1,600",
+        "relu     ReLU           (N, 16, 28, 28)                   0",
+        "total                                                 1,600",
+    ]
+    with pytest.raises(ValueError, match="shorter"):
+        table.layers({"torch": facts, "keras": facts[:1]})
+
+
+def distilled(*accuracies: float) -> Distilled:
+    histories = {role: [Epoch(1, 1.0, 0.1, None, a, 1.0)] for role, a in zip(ROLES, accuracies, strict=True)}
+    return Distilled(histories, np.log(np.array([[0.5, 0.5], [0.9, 0.1]])), {}, {})
+
+
+def test_roles_and_soft_targets() -> None:
+    results = {"torch": distilled(0.9, 0.8, 0.85), "keras": distilled(0.91, 0.81, 0.86)}
+    assert lines(table.roles(results)) == [
+        "  test accuracy %    torch    keras",
+        "-----------------  -------  -------",
+        "          teacher    90.00    91.00",
+        "    student alone    80.00    81.00",
+        "student distilled    85.00    86.00",
+    ]
+    # 0.75 = sqrt(0.9) / (sqrt(0.9) + sqrt(0.1))
+    assert lines(table.softened({"torch": results["torch"]}, ("cat", "dog"), 1, 2.0, sample=1)) == [
+        "class           torch T=1    torch T=2",
+        "------------  -----------  -----------",
+        "cat                0.9000       0.7500",
+        "dog <- label       0.1000       0.2500",
+    ]
+
+
+def test_curves_are_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "curves.png"
+    curves({"torch": EPOCHS, "keras": EPOCHS}, "small", path)
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert content[-8:-4] == b"IEND"
+    assert [int.from_bytes(content[at : at + 4], "big") for at in (16, 20)] == [1080, 480]  # 9 by 4 inches, 120 dpi
+    assert [other.name for other in path.parent.iterdir()] == ["curves.png"]
+
+
+def test_curves_without_accuracies_or_epochs_are_drawn_too(tmp_path: Path) -> None:
+    curves({"torch": [Epoch(1, 0.5, None, None, None, 1.0)]}, "autoencoder", tmp_path / "a.png")
+    curves({"torch": []}, "nothing", tmp_path / "b.png")
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("a.png", "b.png"))
+
+
+def test_a_picture_that_fails_leaves_the_old_one_and_no_piece(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"old")
+
+    def half(figure: Figure, to: Path, **options: Any) -> None:
+        to.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(OSError, match="No space left"):
+        curves({"torch": EPOCHS}, "small", path)
+    assert [(other.name, other.read_bytes()) for other in tmp_path.iterdir()] == [("curves.png", b"old")]
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(capsys, monkeypatch) -> None:
+    clock = iter([0.0, 1.0, 25.0, 30.0, 31.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.progress() as show:
+        for side, done in (("torch", 0), ("torch", 10), ("torch", 500), ("keras", 1), ("torch", 1000)):
+            show(side, done, 1000, "epoch 1")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "  torch  epoch 1                                     500 of 1,000 steps\n"
+        "  torch  epoch 1                                   1,000 of 1,000 steps\n"
+    )
+
+
+def test_quiet_shows_nothing(capsys) -> None:
+    with progress.progress(quiet=True) as show:
+        assert show is silent
+        show("torch", 10, 10, "epoch 1")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_has_bars_that_start_over_with_the_next_work(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.progress() as show:
+        for side, done in (("torch", 0), ("keras", 0), ("torch", 10), ("torch", 0)):
+            show(side, done, 10, "epoch 1")
+    assert capsys.readouterr().out == ""
