@@ -109,10 +109,12 @@ def test_the_worst_verdict_counts_and_nothing_is_not_checked() -> None:
 
 def test_curves_are_judged_by_the_run_s_own_noise() -> None:
     base = np.linspace(2.0, 0.5, 100)
-    nudged = base * (1 + 1e-6)
-    assert curves.losses("l", base, base * (1 + 5e-7), nudged).verdict == "equal"
-    assert curves.losses("l", base, base * (1 + 5e-6), nudged).verdict == "rounding"
-    assert curves.losses("l", base, base * (1 + 5e-5), nudged).verdict == "divergent"
+    nudged = base * (1 + 1e-4)
+    assert curves.losses("l", base, base * (1 + 5e-5), nudged).verdict == "equal"
+    assert curves.losses("l", base, base * (1 + 2e-4), nudged).verdict == "rounding"
+    assert curves.losses("l", base, base * (1 + 5e-4), nudged).verdict == "divergent"
+    assert curves.losses("l", base, base * (1 + 5e-6), base).verdict == "rounding"  # one switched unit
+    assert curves.losses("l", base, base * (1 + 5e-6), base, "float64").verdict == "divergent"
     assert curves.losses("l", base, np.where(base < 1, np.nan, base), nudged).verdict == "divergent"
 
 

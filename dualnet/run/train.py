@@ -58,7 +58,7 @@ class Trained:
 class Settings:
     """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints.
 
-    ``nudged`` moves every starting weight by one unit in the last place, to see how far so little leads.
+    ``ulps`` moves every starting weight by so many units in the last place, to see how far so little leads.
     """
 
     seed: int = 0
@@ -67,7 +67,7 @@ class Settings:
     out: Path | None = None
     resume: bool = False
     evaluate: bool = True
-    nudged: bool = False
+    ulps: int = 0
 
 
 def train(
@@ -96,8 +96,8 @@ def train_session(
     feed.give(session, training.loss, soft)
     session.prepare(training.loss, training.optimizer, training.clip)
     trained = Trained([], session)
-    if settings.nudged:
-        session.load(nudged(session.weights(), settings.seed))
+    if settings.ulps:
+        session.load(nudged(session.weights(), settings.seed, settings.ulps))
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
     if checkpoint and settings.resume and checkpoint.exists():
         trained.history = _resume(checkpoint, session, spec, settings, feed)
@@ -132,12 +132,12 @@ def _epoch(
     return Epoch(epoch + 1, loss / count, share, scores.get("validation"), scores.get("test"), seconds)
 
 
-def nudged(weights: Arrays, seed: int) -> Arrays:
-    """Return weights, each moved up or down, as the seed draws, to the next number of its precision."""
+def nudged(weights: Arrays, seed: int, ulps: int) -> Arrays:
+    """Return weights, each moved up or down, as the seed draws, by units in the last place of its precision."""
     found = {}
     for name, array in weights.items():
-        up = uniform(array.size, "ulp", seed, name).reshape(array.shape) < 0.5
-        found[name] = np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+        sign = np.where(uniform(array.size, "ulp", seed, name).reshape(array.shape) < 0.5, 1, -1).astype(array.dtype)
+        found[name] = array + sign * np.array(ulps, array.dtype) * np.spacing(np.abs(array))
     return found
 
 

@@ -17,13 +17,14 @@ from dualnet.specs.spec import Spec
 def distillation(
     pair: Pair, student: Spec, loss: Distillation, feed: Feed, epochs: int = 2, progress: Progress = silent
 ) -> Stage:
-    """Distil on both sides, and on the left one once more from weights that are one ulp off."""
+    """Distil on both sides, and on the left one once more from weights that are a few ulps off."""
     student = replace(student, data=pair.spec.data, training=replace(student.training, epochs=epochs))
 
     def runs(side: Side) -> list[Distilled]:
         teacher = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
-        turns = (False, True) if side is pair.left else (False,)
-        all_settings = [Settings(pair.seed, pair.dtype, pair.device, nudged=nudged) for nudged in turns]
+        steps = epochs * -(-len(feed.train.labels) // teacher.training.batch_size)
+        turns = (0, curves.ulps(steps)) if side is pair.left else (0,)
+        all_settings = [Settings(pair.seed, pair.dtype, pair.device, ulps=ulps) for ulps in turns]
         names = [side.backend]
         return [distil(pair.host, names, teacher, student, loss, feed, s, progress)[names[0]] for s in all_settings]
 

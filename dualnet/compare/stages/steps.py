@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from dualnet.compare.curves import ulps
 from dualnet.compare.pair import DTYPES, Pair
 from dualnet.compare.stage import Stage, judged
 from dualnet.compare.stages.gradients import run as gradients_of
@@ -15,7 +16,7 @@ from dualnet.run.train import nudged
 
 
 def step(pair: Pair, steps: int = 20) -> Stage:
-    """Compare after 1, 3 and ``steps`` steps; where they part, a run one ulp off tells how much is noise."""
+    """Compare after 1, 3 and ``steps`` steps; where they part, a run some ulps off tells how much is noise."""
     if refusal(pair.spec):
         return Stage("step", skipped=refusal(pair.spec))
     data = examples(pair, steps)
@@ -35,10 +36,10 @@ def step(pair: Pair, steps: int = 20) -> Stage:
 
 
 def _moved(pair: Pair, data: Examples, steps: int) -> dict[str, float]:
-    """Return by how much a one-ulp change of all weights moves each tensor of the left side, relative, float64."""
+    """Return by how much √steps ulps in all weights move each tensor of the left side, relative, float64."""
     session = pair.session(pair.left, "float64")
     base = trained(pair, data, steps, pair.left, session)
-    other = trained(pair, data, steps, pair.left, session, nudged(pair.weights, pair.seed))
+    other = trained(pair, data, steps, pair.left, session, nudged(pair.weights, pair.seed, ulps(steps)))
     return {name: relative(base[name], other[name], float(np.abs(base[name]).max(initial=0.0))) for name in base}
 
 
@@ -53,8 +54,8 @@ def _settled(pair: Pair, findings: list[Finding], moved: dict[str, float], silen
     """Return findings, those told apart that rounding explains.
 
     A gap that shrinks with the unit roundoff from float32 to float64 is amplified rounding. Noise that an optimizer
-    makes of a zero gradient, and the running mean behind it, is listed and judged by the noise floor. Where a one-ulp
-    change moves a tensor as much as the gap, no verdict is possible: unstable.
+    makes of a zero gradient, and the running mean behind it, is listed and judged by the noise floor. Where as few
+    ulps move a tensor as much as the gap, no verdict is possible: unstable.
     """
     return [
         _settle(pair, each, moved.get(each.name.partition(": ")[2], 0.0), silent)
@@ -70,9 +71,9 @@ def _settle(pair: Pair, finding: Finding, moved: float, silent: set[str]) -> Fin
     if not shrinks and not finding.gap64 <= NOISE_FACTOR * moved:
         return finding
     if own in silent or (silent and not pair.spec.parameters[own].trainable):
-        note = f"noise floor: its gradient is zero in theory, a one-ulp change of the weights moves it by {moved:.0e}"
+        note = f"noise floor: its gradient is zero in theory, √steps ulps in the weights move it by {moved:.0e}"
         return replace(finding, verdict="rounding", gap32=0.0, gap64=0.0, noise=finding.gap64, note=note)
     if shrinks:
         note = f"amplified rounding: the gap shrinks from {finding.gap32:.0e} to {finding.gap64:.0e} in float64"
         return replace(finding, verdict="rounding", note=note)
-    return replace(finding, verdict="unstable", note=f"a one-ulp change of the weights moves it by {moved:.0e}")
+    return replace(finding, verdict="unstable", note=f"√steps ulps in the weights move it by {moved:.0e}")

@@ -1,4 +1,4 @@
-"""Training: the same batches for some epochs, judged by how far a one-ulp change leads one side astray."""
+"""Training: the same batches for some epochs, judged by how far a few ulps at the start lead one side astray."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from dualnet.run.train import Progress, Settings, Trained, silent, summary, trai
 
 
 def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progress = silent) -> Stage:
-    """Train both sides, and the left one once more from weights that are one ulp off."""
+    """Train both sides, and the left one once more from weights that are a few ulps off."""
     made = pair.both(lambda side: _runs(pair, side, feed, epochs, progress))
     (left, shifted), (right,) = made[pair.left.label], made[pair.right.label]
     loss = curves.losses("loss of every step", left.losses, right.losses, shifted.losses, pair.dtype)
@@ -25,13 +25,14 @@ def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progre
 
 
 def _runs(pair: Pair, side: Side, feed: Feed, epochs: int | None, progress: Progress) -> list[Trained]:
-    """Return a side's run, and for the left one another, one ulp off."""
+    """Return a side's run, and for the left one another, a few ulps off."""
     spec = side.spec if epochs is None else replace(side.spec, training=replace(side.spec.training, epochs=epochs))
     found = []
-    for nudged in (False, True) if side is pair.left else (False,):
+    steps = spec.training.epochs * -(-len(feed.train.labels) // spec.training.batch_size)
+    for ulps in (0, curves.ulps(steps)) if side is pair.left else (0,):
         session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=pair.seed)
-        show = _named(progress, ", one ulp off" if nudged else "")
-        settings = Settings(pair.seed, pair.dtype, pair.device, nudged=nudged)
+        show = _named(progress, f", {ulps} ulps off" if ulps else "")
+        settings = Settings(pair.seed, pair.dtype, pair.device, ulps=ulps)
         found.append(train_session(side.label, session, spec, feed, settings, show))
     return found
 
