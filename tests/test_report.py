@@ -16,7 +16,7 @@ from dualnet.report.plots import curves
 from dualnet.run.distil import ROLES, Distilled
 from dualnet.run.train import Epoch, silent
 
-STRUCTURE = Stage("structure", [Finding("a", "equal", 0.0, 0.0)] * 3, note="3 layers", seconds=1.25)
+STRUCTURE = Stage("structure", [Finding("a", "equal")] * 3, note="3 layers", seconds=1.25)
 FORWARD = Stage(
     "forward",
     [Finding("conv", "equal", 2e-7, 1e-15), Finding("norm", "divergent", 3e-3, 2.5e-3, note="read 2 tensors")],
@@ -46,7 +46,7 @@ def test_a_pair_that_agrees() -> None:
         "",
         "stage      verdict      compared    float32 gap    float64 gap    seconds  what",
         "---------  ---------  ----------  -------------  -------------  ---------  --------",
-        "structure  equal               3              0              0        1.2  3 layers",
+        "structure  equal               3              -              -        1.2  3 layers",
         "",
         "not checked: init: not asked for",
         "verdict: equal (both sides agree within float32's own noise)",
@@ -60,7 +60,7 @@ def test_a_pair_that_does_not_says_where_whence_and_why() -> None:
         "",
         "stage      verdict      compared    float32 gap    float64 gap    seconds  what",
         "---------  ---------  ----------  -------------  -------------  ---------  -----------------------------",
-        "structure  equal               3              0              0        1.2  3 layers",
+        "structure  equal               3              -              -        1.2  3 layers",
         "forward    divergent           2        3.0e-03        2.5e-03        0.0  3 layers, eval and train mode",
         "",
         "forward: first at norm, gap 2.5e-03 in float64",

@@ -16,10 +16,11 @@ def losses(
     curves = [np.array(curve) for curve in (left, right, nudged)]
     if not all(np.isfinite(curve).all() for curve in curves):
         same = np.array_equal(np.isfinite(curves[0]), np.isfinite(curves[1]))
-        return Finding(name, "unstable" if same else "divergent", np.inf, np.inf, note="NaN or infinity")
+        return Finding(name, "unstable" if same else "divergent", note="NaN or infinity")
     gap, own = (_rms(curves[0] - other) / _rms(curves[0]) for other in curves[1:])
     note = f"rms gap {gap:.1e} of the loss; some ulps off at the start: {own:.1e}"
-    return Finding(name, within(gap, own, dtype), gap, 0.0, own, note)
+    gaps = {"gap32" if dtype == "float32" else "gap64": gap}
+    return Finding(name, within(gap, own, dtype), noise=own, note=note, **gaps)
 
 
 def accuracies(name: str, left: float, right: float, nudged: float, chaos: float) -> Finding:
@@ -35,7 +36,7 @@ def accuracies(name: str, left: float, right: float, nudged: float, chaos: float
         note += (
             "; this training amplifies rounding so far: float64 may decide (--dtype float64)" if chaos > CHAOTIC else ""
         )
-    return Finding(name, verdict, gap, 0.0, own, note)
+    return Finding(name, verdict, noise=own, note=note)
 
 
 def within(gap: float, own: float, dtype: str) -> Verdict:

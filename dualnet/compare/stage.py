@@ -1,6 +1,6 @@
 """A stage of the ladder: its findings and the verdict drawn from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -36,13 +36,13 @@ class Stage:
 
     @property
     def gap32(self) -> float:
-        """The largest float32 gap."""
-        return max((finding.gap32 for finding in self.findings), default=0.0)
+        """The largest float32 gap; NaN if none was taken."""
+        return _largest(finding.gap32 for finding in self.findings)
 
     @property
     def gap64(self) -> float:
-        """The largest float64 gap: the smallest tolerance that would pass."""
-        return max((finding.gap64 for finding in self.findings), default=0.0)
+        """The largest float64 gap, the smallest tolerance that would pass; NaN if none was taken."""
+        return _largest(finding.gap64 for finding in self.findings)
 
     def first(self, *verdicts: Verdict) -> Finding | None:
         """Return the first finding with one of the verdicts."""
@@ -65,9 +65,15 @@ class Stage:
         }
 
 
+def _largest(gaps: Iterable[float]) -> float:
+    return max((gap for gap in gaps if not np.isnan(gap)), default=np.nan)
+
+
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: infinity as a word."""
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+    """Return a value that JSON can hold: infinity as a word, NaN (not measured) as nothing."""
+    if not isinstance(value, float) or np.isfinite(value):
+        return value
+    return None if np.isnan(value) else str(value)
 
 
 def judged(

@@ -25,12 +25,12 @@ class Four:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found for one tensor. Gaps are max |left - right| over the larger side's max, in float64's scale."""
+    """What was found for one thing. Gaps: max |left - right| over the larger side's max; NaN where none was taken."""
 
     name: str
     verdict: Verdict
-    gap32: float
-    gap64: float
+    gap32: float = np.nan
+    gap64: float = np.nan
     noise: float = 0.0
     note: str = ""
 

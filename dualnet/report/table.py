@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+import math
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -64,14 +65,15 @@ def _stage(stage: Stage) -> tuple[Any, ...]:
 
 
 def _gap(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1e}"
+    """Return a gap as text, a dash where none was taken."""
+    return "-" if math.isnan(value) else "0" if value == 0 else f"{value:.1e}"
 
 
 def _located(stage: Stage) -> list[str]:
     if not stage.where:
         return []
     found = stage.first("divergent", "unstable")
-    size = f", gap {found.gap64:.1e} in float64" if found and found.gap64 else ""
+    size = f", gap {found.gap64:.1e} in float64" if found and found.gap64 > 0 else ""
     parts = [f"{stage.name}: first at {stage.where}{size}"]
     parts += [f"  {stage.origin}"] if stage.origin else []
     parts += [f"  {found.note}"] if found and found.note and found.note != stage.cause else []

@@ -51,7 +51,7 @@ def accuracy(pair: Pair, feed: Feed, seeds: int = 3, epochs: int = 1, progress: 
         f"{seeds} seeds, {epochs} epochs: {100 * found.difference:+.3f} points, 90 % interval "
         f"[{100 * found.low:+.3f}, {100 * found.high:+.3f}], margin {100 * ACCURACY_MARGIN:g}"
     )
-    finding = Finding("test accuracy", found.verdict, abs(found.difference), 0.0, note=note)
+    finding = Finding("test accuracy", found.verdict, note=note)
     stage = Stage("accuracy", [finding], note, figures={"test_accuracy": made, "margin": ACCURACY_MARGIN})
     stage.skipped = f"too few seeds to tell: {note}" if found.verdict == "not checked" else ""
     stage.where = "test accuracy" if found.verdict == "divergent" else ""

@@ -32,7 +32,7 @@ def init(pair: Pair, seeds: int = 20) -> Stage:
     for name, what, chance in tests:
         off = chance < limit
         note = f"{what}: probability {chance:.1e} under the limit {limit:.1e}" if off else f"{what}: p = {chance:.2g}"
-        stage.findings.append(Finding(f"native: {name}", "divergent" if off else "equal", 0.0, 0.0, note=note))
+        stage.findings.append(Finding(f"native: {name}", "divergent" if off else "equal", note=note))
     first = stage.first("divergent")
     stage.where, stage.cause = (first.name, first.note) if first else ("", "")
     stage.figures = {"tests": len(tests), "false_alarm": FALSE_ALARM, "seeds": seeds}
@@ -54,7 +54,7 @@ def _shared(pair: Pair) -> list[Finding]:
 
     made = pair.each(held)
     return [
-        Finding(f"shared: {name}", "equal" if same else "divergent", 0.0, 0.0, note="" if same else "the bits differ")
+        Finding(f"shared: {name}", "equal" if same else "divergent", note="" if same else "the bits differ")
         for name in drawn
         for same in [all(np.array_equal(found[name], drawn[name].astype(key[1])) for key, found in made.items())]
     ]

@@ -72,7 +72,7 @@ def _settle(pair: Pair, finding: Finding, moved: float, silent: set[str]) -> Fin
         return finding
     if own in silent or (silent and not pair.spec.parameters[own].trainable):
         note = f"noise floor: its gradient is zero in theory, √steps ulps in the weights move it by {moved:.0e}"
-        return replace(finding, verdict="rounding", gap32=0.0, gap64=0.0, noise=finding.gap64, note=note)
+        return replace(finding, verdict="rounding", gap32=np.nan, gap64=np.nan, noise=finding.gap64, note=note)
     if shrinks:
         note = f"amplified rounding: the gap shrinks from {finding.gap32:.0e} to {finding.gap64:.0e} in float64"
         return replace(finding, verdict="rounding", note=note)

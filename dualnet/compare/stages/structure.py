@@ -59,4 +59,4 @@ def differences(left: LayerFacts, right: LayerFacts) -> str:
 
 
 def _finding(name: str, differs: str) -> Finding:
-    return Finding(name, "divergent" if differs else "equal", 0.0, 0.0, note=differs)
+    return Finding(name, "divergent" if differs else "equal", note=differs)
