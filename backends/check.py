@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dualnet.errors import DeviceError, WeightsError, did_you_mean
+from dualnet.errors import DeviceError, SpecError, WeightsError, did_you_mean
 from dualnet.specs.spec import Spec
 
 DTYPES = ("float32", "float64")
@@ -32,6 +32,13 @@ def weights(spec: Spec, arrays: Mapping[str, Any]) -> None:
         if tuple(np.shape(arrays[name])) != parameter.shape:
             msg = f"{spec.name}: {name} has shape {list(parameter.shape)}. Received: {list(np.shape(arrays[name]))}"
             raise WeightsError(msg)
+
+
+def trainable(spec: Spec) -> None:
+    """Raise ``SpecError`` if there is nothing to train."""
+    if not any(parameter.trainable for parameter in spec.parameters.values()):
+        msg = f"{spec.name}: it has no parameters to train. Add a Linear or Conv2d layer."
+        raise SpecError(msg)
 
 
 def inputs(spec: Spec, arrays: Mapping[str, Any]) -> None:

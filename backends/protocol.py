@@ -103,7 +103,7 @@ class Session(Protocol):
         """Keep a data set on the device under a name."""
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots."""
+        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices`` (steps, batch) at the learning rate of that step."""

@@ -13,7 +13,8 @@ from tabulate import tabulate
 
 from dualnet.run.feed import feed
 from dualnet.run.hosts import Workers
-from dualnet.run.train import Settings, final_gap, train
+from dualnet.run.plan import Settings
+from dualnet.run.train import final_gap, train
 from dualnet.specs import zoo
 
 COURSE = (69.47, 80.11, 82.47, 83.62)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dualnet.errors import SpecError
-from dualnet.specs.node import Node, NonNegative, Positive
+from dualnet.specs.kinds import NonNegative, Positive
+from dualnet.specs.node import Node
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from dualnet.specs.initializers import Initializer
-from dualnet.specs.node import (
+from dualnet.specs.kinds import (
     Axis,
     Dims,
     Fraction,
     Kind,
     Names,
-    Node,
     NonNegative,
     Padding,
     Pair,
@@ -23,6 +22,7 @@ from dualnet.specs.node import (
     Share,
     Size,
 )
+from dualnet.specs.node import Node
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Losses: what training minimises. Both frameworks' options are fields; the defaults are PyTorch's."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
-from dualnet.specs.node import Fraction, Node, Numbers, Positive, Share
+from dualnet.specs.kinds import Fraction, Numbers, Positive, Share
+from dualnet.specs.node import Node
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,13 @@ class Distillation(Loss):
     temperature: Positive = 10.0
     alpha: Share = 0.1
     reduction: Literal["batchmean", "mean"] = "batchmean"
+
+
+def dense(loss: Loss) -> TypeGuard[MeanSquaredError | BinaryCrossEntropy]:
+    """Return whether a loss compares entry by entry with targets of the outputs' own shape."""
+    return isinstance(loss, (MeanSquaredError, BinaryCrossEntropy))
+
+
+def classifies(loss: Loss) -> bool:
+    """Return whether a loss is about classes."""
+    return not (dense(loss) and loss.target == "input")

@@ -1,28 +1,17 @@
-"""Node: the frozen dataclass that every entry of a spec inherits, and the kinds of value its fields accept.
+"""Node: the frozen dataclass that every entry of a spec inherits.
 
 A node is silent: a docstring and fields. What a field accepts stands in its annotation, so that a spec written in
 Python and one read from a file are checked by the same words.
 """
 
 import dataclasses
-import math
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from dualnet.errors import SpecError, did_you_mean
-
-LARGEST = 2**31 - 1  # what both frameworks take as a size
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a field accepts, in words, and the function that accepts it (``ValueError`` refuses)."""
-
-    expected: str
-    accept: Callable[[Any], Any]
-    shorten: Callable[[Any], Any] = lambda value: value
+from dualnet.specs.kinds import KINDS, LARGEST, Kind, TooLargeError, anything, choice, instance, optional
 
 
 @dataclass(frozen=True)
@@ -109,7 +98,7 @@ def _accept(node: Node, name: str, kind: Kind, value: Any) -> Any:
     except SpecError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
-        limit = f" No integer of a spec exceeds {LARGEST}." if isinstance(error, _TooLargeError) else ""
+        limit = f" No integer of a spec exceeds {LARGEST}." if isinstance(error, TooLargeError) else ""
         msg = f"{node.place()}: {name} must be {kind.expected}.{limit} Received: {name}={shown(value)}"
         raise SpecError(msg) from None
 
@@ -142,143 +131,3 @@ def _kind(hint: Any) -> Kind:
 
 def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
-
-
-class _TooLargeError(ValueError):
-    """An integer that no array can have as a size."""
-
-
-def _refuse(condition: bool) -> None:
-    if condition:
-        raise ValueError
-
-
-def _integer(least: int | None) -> Callable[[Any], int]:
-    def accept(value: Any) -> int:
-        _refuse(isinstance(value, bool) or not hasattr(value, "__index__"))
-        number = int(value.__index__())
-        _refuse(least is not None and number < least)
-        if abs(number) > LARGEST:
-            raise _TooLargeError
-        return number
-
-    return accept
-
-
-def _real(
-    low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False
-) -> Callable[[Any], float]:
-    def accept(value: Any) -> float:
-        _refuse(isinstance(value, (bool, str, bytes)))
-        number = float(value)
-        _refuse(not math.isfinite(number) or not low <= number <= high)
-        _refuse((above and number == low) or (below and number == high))
-        return number
-
-    return accept
-
-
-def _boolean(value: Any) -> bool:
-    _refuse(not isinstance(value, bool))
-    return bool(value)
-
-
-def _text(value: Any) -> str:
-    _refuse(not isinstance(value, str))
-    value.encode()  # half of a surrogate pair could not be written to a file
-    return str(value)
-
-
-def _two(accept: Callable[[Any], int]) -> Callable[[Any], tuple[int, int]]:
-    def both(value: Any) -> tuple[int, int]:
-        if isinstance(value, (list, tuple)):
-            _refuse(len(value) != 2)
-            return accept(value[0]), accept(value[1])
-        return accept(value), accept(value)
-
-    return both
-
-
-def _padding(value: Any) -> tuple[int, int] | str:
-    return "same" if isinstance(value, str) and value == "same" else _two(_integer(0))(value)
-
-
-def _dim(value: Any) -> int:
-    number = _integer(-1)(value)
-    _refuse(number == 0)
-    return number
-
-
-def _one_hole(value: Any) -> Any:
-    shape = dims.accept(value)
-    _refuse(shape.count(-1) > 1)
-    return shape
-
-
-def _one(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
-
-
-def choice(*words: str) -> Kind:
-    """Return the kind that accepts one of the given words."""
-
-    def accept(value: Any) -> str:
-        _refuse(value not in words)
-        return str(value)
-
-    return Kind(" or ".join(repr(word) for word in words), accept)
-
-
-def optional(kind: Kind) -> Kind:
-    """Return the kind that also accepts None."""
-    return Kind(
-        f"{kind.expected}, or left out", lambda value: None if value is None else kind.accept(value), kind.shorten
-    )
-
-
-def instance(cls: type[Any]) -> Kind:
-    """Return the kind that accepts an instance of a class."""
-
-    def accept(value: Any) -> Any:
-        _refuse(not isinstance(value, cls))
-        return value
-
-    return Kind(f"a{'n' * (cls.__name__[0] in 'AEIOU')} {cls.__name__}", accept)
-
-
-def sequence(kind: Kind, what: str, least: int = 0) -> Kind:
-    """Return the kind that accepts a list or tuple of ``least`` or more values of one kind, kept as a tuple."""
-
-    def accept(value: Any) -> tuple[Any, ...]:
-        _refuse(not isinstance(value, (list, tuple)) or len(value) < least)
-        return tuple(kind.accept(item) for item in value)
-
-    return Kind(what, accept)
-
-
-anything = Kind("a value", lambda value: value)
-Size = Annotated[int, Kind("a positive integer", _integer(1))]
-Count = Annotated[int, Kind("an integer of at least 0", _integer(0))]
-Axis = Annotated[int, Kind("an integer", _integer(None))]
-Positive = Annotated[float, Kind("a finite number above 0", _real(0.0, above=True))]
-NonNegative = Annotated[float, Kind("a finite number of at least 0", _real(0.0))]
-Fraction = Annotated[float, Kind("a number from 0 up to, not including, 1", _real(0.0, 1.0, below=True))]
-Share = Annotated[float, Kind("a number from 0 to 1", _real(0.0, 1.0))]
-Pair = Annotated[Any, Kind("a positive integer or two of them", _two(_integer(1)), _one)]
-Pair0 = Annotated[Any, Kind("an integer of at least 0, or two of them", _two(_integer(0)), _one)]
-Padding = Annotated[Any, Kind("an integer of at least 0, two of them, or 'same'", _padding, _one)]
-shape = sequence(Kind("a positive integer", _integer(1)), "a list of positive integers", least=1)
-dims = sequence(Kind("a positive integer or -1", _dim), "a list of positive integers, at most one of them -1", least=1)
-numbers = sequence(Kind("a number", _real()), "a list of finite numbers", least=1)
-Shape = Annotated[Any, shape]
-Dims = Annotated[tuple[int, ...], replace(dims, accept=_one_hole)]
-Names = Annotated[tuple[str, ...], sequence(Kind("a name", _text), "a list of names")]
-Numbers = Annotated[Any, numbers]
-
-KINDS: dict[Any, Kind] = {
-    int: Kind("an integer", _integer(None)),
-    float: Kind("a finite number", _real()),
-    bool: Kind("true or false", _boolean),
-    str: Kind("a text", _text),
-    Any: anything,
-}

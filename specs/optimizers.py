@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dualnet.errors import SpecError
-from dualnet.specs.node import Fraction, Node, NonNegative, Positive, Size
+from dualnet.specs.kinds import Fraction, NonNegative, Positive, Size
+from dualnet.specs.node import Node
 
 Decay = Literal["coupled", "decoupled"]
 Velocity = Literal["gradient", "update"]

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from dualnet.errors import SpecError
 from dualnet.specs.graph import Scope, resolve
+from dualnet.specs.kinds import Kind, Size, numbers, shape
 from dualnet.specs.layers import Block, Layer
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss
-from dualnet.specs.node import Kind, Node, Size, numbers, shape
+from dualnet.specs.node import Node
 from dualnet.specs.optimizers import Adam, Clip, Optimizer, Schedule
 from dualnet.specs.shapes import Shape as ShapeOf
 from dualnet.specs.weights import Parameter, parameters

@@ -10,7 +10,8 @@ from dualnet import specs as S
 from dualnet.backends import backend
 from dualnet.run.feed import feed
 from dualnet.run.hosts import Workers
-from dualnet.run.train import Settings, final_gap, train
+from dualnet.run.plan import Settings
+from dualnet.run.train import final_gap, train
 from dualnet.specs import zoo
 
 BACKENDS = ["torch", "keras"]

@@ -16,7 +16,7 @@ from dualnet.errors import SpecError
 from dualnet.run.distil import ROLES, Distilled, distil, soft_decisions, summary
 from dualnet.run.feed import Feed, feed
 from dualnet.run.hosts import Here
-from dualnet.run.train import Settings
+from dualnet.run.plan import Settings
 from dualnet.specs import text, zoo
 
 # A dozen steps in float64, each a sum of 784 products in two orders: 2^-53 with four digits to spare.

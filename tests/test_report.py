@@ -14,7 +14,7 @@ from dualnet.compare.verdict import Finding
 from dualnet.report import progress, table
 from dualnet.report.plots import curves
 from dualnet.run.distil import ROLES, Distilled
-from dualnet.run.train import Epoch, silent
+from dualnet.run.plan import Epoch, silent
 
 STRUCTURE = Stage("structure", [Finding("a", "equal")] * 3, note="3 layers", seconds=1.25)
 FORWARD = Stage(

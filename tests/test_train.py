@@ -18,11 +18,12 @@ from dualnet import specs as S
 from dualnet import store
 from dualnet.backends import Backend
 from dualnet.data import epoch_order
-from dualnet.errors import WeightsError
+from dualnet.errors import SpecError, WeightsError
 from dualnet.run import train as training
 from dualnet.run.feed import Feed, feed
 from dualnet.run.hosts import Here
-from dualnet.run.train import CHUNK, Epoch, Settings, Trained, accuracy, final_gap, train, train_session
+from dualnet.run.plan import Epoch, Settings
+from dualnet.run.train import CHUNK, Trained, accuracy, final_gap, train, train_session
 from dualnet.specs import text, zoo
 
 # A handful of steps, each a sum of 784 products in two orders: 2^-24 and 2^-53 with three digits to spare.
@@ -261,3 +262,21 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         histories = [json.loads(metadata["history"]), training.summary(straight)[path.stem]]
         for one, other in zip(*histories, strict=True):
             assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_a_batch_of_one_example_under_batch_norm_is_refused_before_it_is_met() -> None:
+    layers = (S.Flatten(), S.Linear(6), S.BatchNorm1d(name="norm"), S.Linear(10))
+    single = S.Spec("single", S.Sequential(*layers), (1, 28, 28), data=S.Data("digits"))
+    single = replace(single, training=S.Training(batch_size=32, epochs=1))
+    with pytest.raises(
+        SpecError, match="norm cannot normalise a batch of one example, and batches of 32 leave one of 65"
+    ):
+        train(Here(), ["torch"], single, feed(single, limit=65), Settings())
+    train(Here(), ["torch"], single, feed(single, limit=66), Settings())
+
+
+def test_a_model_without_parameters_is_not_trained() -> None:
+    bare = S.Spec("bare", S.Sequential(S.AdaptiveAvgPool2d((2, 5)), S.Flatten()), (1, 28, 28), data=S.Data("digits"))
+    for name in ("torch", "keras"):
+        with pytest.raises(SpecError, match="bare: it has no parameters to train"):
+            train(Here(), [name], bare, feed(bare, limit=64), Settings())

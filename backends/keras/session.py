@@ -195,7 +195,8 @@ class KerasSession:
             self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots."""
+        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+        check.trainable(self.spec)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         with tf.device(self.device):
             self.trainer = Trainer(self.model, trained, loss, optimizer, clip, self.mask_step)

@@ -178,7 +178,8 @@ class TorchSession:
         self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots."""
+        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+        check.trainable(self.spec)
         named = {name: t for name, t in self._tensors().items() if isinstance(t, nn.Parameter)}
         self.trainer = Trainer(self.model, named, loss, optimizer, clip)
 

@@ -20,6 +20,7 @@ from dualnet.run import distil as distillation
 from dualnet.run import train as training
 from dualnet.run.feed import feed
 from dualnet.run.hosts import Workers
+from dualnet.run.plan import Settings
 from dualnet.specs import Distillation, Spec, text, zoo
 
 
@@ -189,11 +190,11 @@ def _workers(arguments: Namespace) -> Workers:
     return Workers({name: path for name, path in pythons.items() if path}, arguments.threads)
 
 
-def _settings(arguments: Namespace) -> training.Settings:
+def _settings(arguments: Namespace) -> Settings:
     if arguments.resume and not arguments.out:
         msg = "--resume needs --out, the folder of the checkpoints."
         raise DataError(msg)
-    return training.Settings(arguments.seed, arguments.dtype, arguments.device, arguments.out, arguments.resume)
+    return Settings(arguments.seed, arguments.dtype, arguments.device, arguments.out, arguments.resume)
 
 
 def _trained(spec: Spec, arguments: Namespace) -> Spec:

@@ -22,9 +22,9 @@ from dualnet.compare.stages import (
 )
 from dualnet.errors import SpecError, WeightsError, did_you_mean
 from dualnet.run.feed import Feed, feed
-from dualnet.run.train import Progress, classifies, silent
+from dualnet.run.plan import Progress, silent
 from dualnet.specs import zoo
-from dualnet.specs.losses import Distillation
+from dualnet.specs.losses import Distillation, classifies
 from dualnet.specs.spec import Spec
 
 STAGES = (

@@ -7,8 +7,7 @@ import numpy as np
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.compare.pair import Pair, Side
 from dualnet.run.feed import first_output
-from dualnet.run.train import classifies
-from dualnet.specs.losses import BinaryCrossEntropy, MeanSquaredError
+from dualnet.specs.losses import classifies, dense
 from dualnet.specs.optimizers import SGD, learning_rates
 from dualnet.specs.spec import Spec
 
@@ -29,7 +28,7 @@ class Examples:
 def refusal(spec: Spec) -> str:
     """Return why a spec's own loss cannot be tried on random examples, or nothing."""
     shape = first_output(spec)
-    if len(shape) == 1 or isinstance(spec.training.loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if len(shape) == 1 or dense(spec.training.loss):
         return ""
     return f"the loss takes class scores [K]; the first output has shape {list(shape)}"
 
@@ -40,7 +39,7 @@ def examples(pair: Pair, steps: int) -> Examples:
     inputs, shape, loss = pair.batch(count, "examples"), first_output(pair.spec), pair.spec.training.loss
     rows = (np.arange(steps)[:, None] * 5 + np.arange(pair.size) * 2) % count
     labels = pair.labels(count, shape[0])
-    if not isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if not dense(loss):
         return Examples(inputs, labels, labels, rows)
     if not classifies(loss):
         return Examples(inputs, next(iter(inputs.values())), None, rows)

@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # files only: no screen is needed
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dualnet.run.train import Epoch
+from dualnet.run.plan import Epoch
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; the second side is dashed, so that equal curves show.
 LOOKS = (("#0072B2", "-", "o"), ("#D55E00", (0, (4, 3)), "s"), ("#009E73", ":", "^"))

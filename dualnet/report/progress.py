@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dualnet.run.train import Progress, silent
+from dualnet.run.plan import Progress, silent
 
 # Seconds between the plain lines of one side: enough to see that it moves, few enough to read the log.
 PAUSE = 20.0

@@ -12,7 +12,7 @@ from dualnet.backends.protocol import LayerFacts
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
 from dualnet.run.distil import ROLES, Distilled, soft_decisions
-from dualnet.run.train import Epoch
+from dualnet.run.plan import Epoch
 
 STYLE = "simple"
 

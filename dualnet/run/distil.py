@@ -13,7 +13,8 @@ from dualnet.backends.protocol import Array
 from dualnet.errors import SpecError
 from dualnet.run.feed import Feed, first_output
 from dualnet.run.hosts import Host
-from dualnet.run.train import Epoch, Progress, Settings, accuracy, silent, train_session
+from dualnet.run.plan import Epoch, Progress, Settings, silent
+from dualnet.run.train import accuracy, train_session
 from dualnet.specs.losses import Distillation
 from dualnet.specs.spec import Spec
 

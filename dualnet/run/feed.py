@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import load_dataset, mean_std, normalise, split, to_float
 from dualnet.errors import SpecError
-from dualnet.specs.losses import BinaryCrossEntropy, Loss, MeanSquaredError
+from dualnet.specs.losses import Loss, classifies, dense
 from dualnet.specs.spec import Spec
 
 
@@ -23,7 +23,7 @@ class Part:
 
     def targets(self, loss: Loss, classes: int) -> Array:
         """Return what the loss compares the outputs with."""
-        if not isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+        if not dense(loss):
             return self.labels
         images = next(iter(self.inputs.values()))
         return images if loss.target == "input" else np.eye(classes, dtype=images.dtype)[self.labels]
@@ -41,7 +41,7 @@ class Feed:
 
     def give(self, session: Session, loss: Loss, soft: Mapping[str, Array] | None = None) -> None:
         """Make all parts resident in a session under their names, with the teacher's logits where there are some."""
-        labelled = not (isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input")
+        labelled = classifies(loss)
         for name, part in self.parts().items():
             labels = part.labels if labelled else None
             targets = part.targets(loss, len(self.classes))
@@ -85,7 +85,7 @@ def _fits(spec: Spec) -> None:
         msg = f"{spec.name}: the data set {spec.data.set!r} gives one image [1, 28, 28]; the spec reads {read}."
         raise SpecError(msg)
     loss = spec.training.loss
-    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input":
+    if not classifies(loss):
         return
     made = first_output(spec)
     if made != (10,):

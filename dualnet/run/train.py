@@ -1,48 +1,28 @@
 """Training: the same batches in the same order on every side, epoch by epoch, with checkpoints to resume from."""
 
-import hashlib
-import json
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from dualnet import store
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import epoch_order, stacked
-from dualnet.errors import WeightsError
+from dualnet.errors import SpecError
+from dualnet.run import checkpoint as checkpoints
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
-from dualnet.specs import text
+from dualnet.run.plan import Epoch, Progress, Settings, silent
 from dualnet.specs.draw import uniform
-from dualnet.specs.losses import BinaryCrossEntropy, Loss, MeanSquaredError
+from dualnet.specs.layers import BatchNorm1d, BatchNorm2d
+from dualnet.specs.losses import classifies
 from dualnet.specs.optimizers import learning_rates
 from dualnet.specs.spec import Spec
 
 # Steps sent to a session at once: enough that the border costs nothing, few enough that progress is seen to move.
 CHUNK = 50
-
-# Called with (side, steps done, steps in all, what is going on).
-Progress = Callable[[str, int, int, str], None]
-
-
-def silent(side: str, done: int, total: int, what: str) -> None:
-    """Show no progress."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to. Accuracies are fractions, None where the loss knows no classes; seconds only train."""
-
-    epoch: int
-    loss: float
-    train_accuracy: float | None
-    validation_accuracy: float | None
-    test_accuracy: float | None
-    seconds: float
 
 
 @dataclass
@@ -52,22 +32,6 @@ class Trained:
     history: list[Epoch]
     session: Session
     losses: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints.
-
-    ``ulps`` moves every starting weight by so many units in the last place, to see how far so little leads.
-    """
-
-    seed: int = 0
-    dtype: str = "float32"
-    device: str = "cpu"
-    out: Path | None = None
-    resume: bool = False
-    evaluate: bool = True
-    ulps: int = 0
 
 
 def train(
@@ -91,20 +55,25 @@ def train_session(
     progress: Progress = silent,
     soft: Mapping[str, Array] | None = None,
 ) -> Trained:
-    """Train one session; ``soft`` holds a teacher's logits by part, for a distillation loss."""
+    """Train one session; ``soft`` holds a teacher's logits by part, for a distillation loss.
+
+    Raises ``SpecError`` for what cannot be trained, ``WeightsError`` for a checkpoint of another run.
+    """
     training = spec.training
+    _refuse_single(spec, len(feed.train.labels))
     feed.give(session, training.loss, soft)
     session.prepare(training.loss, training.optimizer, training.clip)
     trained = Trained([], session)
     if settings.ulps:
         session.load(nudged(session.weights(), settings.seed, settings.ulps))
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
+    identity = checkpoints.identity(spec, settings, feed, soft)
     if checkpoint and settings.resume and checkpoint.exists():
-        trained.history = _resume(checkpoint, session, spec, settings, feed)
+        trained.history = checkpoints.resume(checkpoint, session, identity, training.epochs)
     for epoch in range(len(trained.history), training.epochs):
         trained.history.append(_epoch(name, trained, spec, feed, settings, epoch, progress))
         if checkpoint:
-            _save(checkpoint, session, spec, settings, feed, trained.history)
+            checkpoints.save(checkpoint, session, identity, trained.history)
     return trained
 
 
@@ -132,6 +101,18 @@ def _epoch(
     return Epoch(epoch + 1, loss / count, share, scores.get("validation"), scores.get("test"), seconds)
 
 
+def _refuse_single(spec: Spec, count: int) -> None:
+    """Raise ``SpecError`` if a batch would hold one value a channel: it has no variance for BatchNorm to divide by."""
+    single = spec.training.batch_size == 1 or count % spec.training.batch_size == 1
+    for step in spec.graph.leaves():
+        if single and isinstance(step.layer, (BatchNorm1d, BatchNorm2d)) and math.prod(step.in_shapes[0][1:]) == 1:
+            msg = (
+                f"{spec.name}: {step.path} cannot normalise a batch of one example, and batches of "
+                f"{spec.training.batch_size} leave one of {count:,}. Choose another batch_size."
+            )
+            raise SpecError(msg)
+
+
 def nudged(weights: Arrays, seed: int, ulps: int) -> Arrays:
     """Return weights, each moved up or down, as the seed draws, by units in the last place of its precision."""
     found = {}
@@ -139,11 +120,6 @@ def nudged(weights: Arrays, seed: int, ulps: int) -> Arrays:
         sign = np.where(uniform(array.size, "ulp", seed, name).reshape(array.shape) < 0.5, 1, -1).astype(array.dtype)
         found[name] = array + sign * np.array(ulps, array.dtype) * np.spacing(np.abs(array))
     return found
-
-
-def classifies(loss: Loss) -> bool:
-    """Return whether a loss is about classes."""
-    return not (isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) and loss.target == "input")
 
 
 def accuracies(session: Session, feed: Feed) -> dict[str, float]:
@@ -158,46 +134,6 @@ def accuracies(session: Session, feed: Feed) -> dict[str, float]:
 def accuracy(logits: Array, labels: Array) -> float:
     """Return the fraction of rows whose largest logit is at the label."""
     return float((logits.argmax(axis=1) == labels).mean())
-
-
-def _save(path: Path, session: Session, spec: Spec, settings: Settings, feed: Feed, history: list[Epoch]) -> None:
-    arrays: Arrays = {f"weights/{name}": array for name, array in session.weights().items()}
-    arrays |= {f"slots/{name}": array for name, array in session.slots().items()}
-    metadata = _identity(spec, settings, feed) | {"history": json.dumps([asdict(each) for each in history])}
-    try:
-        store.save(path, arrays, metadata)
-    except OSError as error:
-        msg = f"{path}: the checkpoint cannot be written: {error.strerror}."
-        raise WeightsError(msg) from None
-
-
-def _identity(spec: Spec, settings: Settings, feed: Feed) -> dict[str, str]:
-    """Return what a run must share with a checkpoint to go on from it; more epochs are welcome."""
-    whole = replace(spec, training=replace(spec.training, epochs=1))
-    labels = hashlib.sha256(feed.train.labels.tobytes()).hexdigest()[:16]  # tells data sets, splits and limits apart
-    return {"spec": text.dumps(whole), "seed": str(settings.seed), "dtype": settings.dtype, "data": labels}
-
-
-def _resume(path: Path, session: Session, spec: Spec, settings: Settings, feed: Feed) -> list[Epoch]:
-    arrays, metadata = store.load(path)
-    for name, value in _identity(spec, settings, feed).items():
-        if metadata.get(name) != value:
-            was = metadata.get(name) if name in ("seed", "dtype") else "another one"
-            msg = (
-                f"{path}: this run's {name} is not the checkpoint's ({was}). Start anew without --resume, or elsewhere."
-            )
-            raise WeightsError(msg)
-    history = [Epoch(**each) for each in json.loads(metadata["history"])]
-    if len(history) > spec.training.epochs:
-        msg = f"{path}: it has {len(history)} epochs already, of {spec.training.epochs} asked for. Ask for more."
-        raise WeightsError(msg)
-    session.load(_under("weights/", arrays))
-    session.load_slots(_under("slots/", arrays))
-    return history
-
-
-def _under(prefix: str, arrays: Arrays) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def summary(trained: Mapping[str, Trained]) -> dict[str, Any]:

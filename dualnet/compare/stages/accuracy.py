@@ -10,7 +10,8 @@ from dualnet.compare.stage import Stage
 from dualnet.compare.tolerance import ACCURACY_MARGIN, CONFIDENCE, FALSE_ALARM
 from dualnet.compare.verdict import Finding, Verdict
 from dualnet.run.feed import Feed
-from dualnet.run.train import Progress, Settings, silent, train_session
+from dualnet.run.plan import Progress, Settings, silent
+from dualnet.run.train import train_session
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
 from dualnet.run.distil import ROLES, Distilled, distil, summary
 from dualnet.run.feed import Feed
-from dualnet.run.train import Progress, Settings, silent
+from dualnet.run.plan import Progress, Settings, silent
 from dualnet.specs.losses import Distillation
 from dualnet.specs.spec import Spec
 

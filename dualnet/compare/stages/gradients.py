@@ -8,7 +8,7 @@ from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.run.feed import first_output
 from dualnet.specs.draw import normal
-from dualnet.specs.losses import BinaryCrossEntropy, MeanSquaredError
+from dualnet.specs.losses import dense
 
 
 def gradients(pair: Pair) -> Stage:
@@ -34,7 +34,7 @@ def gradients(pair: Pair) -> Stage:
 def run(pair: Pair, side: Side, session: Session) -> Gradients:
     """Return a session's gradients of the spec's loss, or of random projections of outputs that it cannot take."""
     loss, shape = side.spec.training.loss, first_output(pair.spec)
-    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if dense(loss):
         targets = normal(pair.size * _count(shape), "targets").reshape(pair.size, *shape) > 0
         return session.gradients(pair.inputs, loss, targets.astype(float), training=True)
     if len(shape) == 1 and len(pair.spec.graph.outputs) == 1:

@@ -10,13 +10,13 @@ from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.run.feed import first_output
 from dualnet.specs.draw import normal
-from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
+from dualnet.specs.losses import CrossEntropy, Distillation, Loss, dense
 
 
 def loss(pair: Pair) -> Stage:
     """Compare the spec's loss and its variants."""
     shape = first_output(pair.spec)
-    if len(shape) != 1 and not isinstance(pair.spec.training.loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if len(shape) != 1 and not dense(pair.spec.training.loss):
         return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
     variants = options(pair.spec.training.loss, shape[0])
     outputs, soft = (
@@ -39,14 +39,14 @@ def loss(pair: Pair) -> Stage:
 
 
 def _targets(pair: Pair, loss: Loss, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if dense(loss):
         return (normal(pair.size * int(np.prod(shape)), "targets").reshape(pair.size, *shape) > 0).astype(np.float64)
     return pair.labels(pair.size, shape[0])
 
 
 def options(loss: Loss, classes: int) -> list[Loss]:
     """Return the other variants of a loss, over every field, and those of distillation where there are classes."""
-    softened = [] if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)) else _distillations()
+    softened = [] if dense(loss) else _distillations()
     return [variant for variant in [*_own(loss, classes), *softened] if variant != loss]
 
 
@@ -57,7 +57,7 @@ def _own(loss: Loss, classes: int) -> list[Loss]:
             (0.0, 0.1), (None, weights), ("weights", "samples"), ("class", "sample"), ("mean", "sum")
         )
         return [CrossEntropy(*values) for values in fields]  # type: ignore[arg-type]
-    if isinstance(loss, (MeanSquaredError, BinaryCrossEntropy)):
+    if dense(loss):
         return [replace(loss, reduction=reduction) for reduction in ("mean", "sum", "sum_of_means")]
     return []
 

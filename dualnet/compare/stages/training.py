@@ -7,7 +7,8 @@ from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
 from dualnet.run.feed import Feed
-from dualnet.run.train import Progress, Settings, Trained, silent, summary, train_session
+from dualnet.run.plan import Progress, Settings, silent
+from dualnet.run.train import Trained, summary, train_session
 
 
 def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progress = silent) -> Stage:
