@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dualnet.backends import Backend
+from dualnet.backends import Backend, names
 from dualnet.backends import backend as backend_named
 
 # Before any framework loads, because each reads these once. Two that spin on every core slow each other a hundredfold.
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def chosen(config: pytest.Config) -> list[str]:
-    return [name for name in BACKENDS if name in config.getoption("--backends").split(",")]
+    return [name for name in config.getoption("--backends").split(",") if name in names()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,9 +15,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     try:
-        from dualnet.cli import verbs
+        from dualnet.cli import results, verbs
 
-        verbs.places(arguments)
+        results.places(arguments)
         code: int = getattr(verbs, arguments.run)(arguments)
         sys.stdout.flush()
     except DualnetError as error:

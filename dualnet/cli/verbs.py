@@ -1,17 +1,13 @@
 """The verbs: each reads its arguments, runs one public capability in workers, and prints its tables."""
 
-import json
-import math
-import tempfile
 from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from dualnet import api, backends, data, store
+from dualnet import api, backends, data
+from dualnet.cli.results import write
 from dualnet.compare.ladder import stages as chosen
 from dualnet.errors import DataError, SpecError, UnsupportedError
 from dualnet.report import table
@@ -39,7 +35,7 @@ def parity(arguments: Namespace) -> int:
             climb_options=options | {"limit": arguments.limit, "progress": show},
         )
     print(table.parity(report))
-    _write(arguments.json, report.to_data())
+    write(arguments.json, report.to_data())
     return 0 if report.agrees else 1
 
 
@@ -57,11 +53,11 @@ def train(arguments: Namespace) -> int:
     if gap is not None:
         print(f"\nlargest gap between the backends' training accuracies: {100 * gap:.3f} points")
     found = {"spec": spec.name, "source": fed.source, "seed": arguments.seed, "history": training.summary(results)}
-    _write(arguments.json, found)
+    write(arguments.json, found)
     if arguments.out:
         from dualnet.report.plots import curves
 
-        _write(arguments.out / "history.json", found)
+        write(arguments.out / "history.json", found)
         curves(histories, spec.name, arguments.out / "curves.png")
         print(f"written: {arguments.out}/history.json, curves.png, checkpoints")
     return 0
@@ -85,7 +81,7 @@ def distill(arguments: Namespace) -> int:
     label = int(fed.test.labels[arguments.sample])
     print(f"\nthe teacher's output for test example {arguments.sample}\n")
     print(table.softened(results, fed.classes, label, loss.temperature, arguments.sample))
-    _write(arguments.json, {"source": fed.source, "result": distillation.summary(results, fed)})
+    write(arguments.json, {"source": fed.source, "result": distillation.summary(results, fed)})
     return 0
 
 
@@ -94,14 +90,14 @@ def show(arguments: Namespace) -> int:
     spec = api.load(arguments.spec)
     if arguments.text:
         print(text.dumps(spec), end="")
-        _write(arguments.json, text.to_data(spec))
+        write(arguments.json, text.to_data(spec))
         return 0
     with _workers(arguments) as workers:
         options = {"dtype": arguments.dtype, "device": arguments.device, "shared_masks": False}
         names = _backends(arguments.backend)
         facts = workers.each(names, lambda name: workers.open(name, spec, **options).structure())
     print(f"{spec.name}: {spec.about}\n\n{table.layers(facts)}")
-    _write(arguments.json, {"spec": spec.name, "layers": facts})
+    write(arguments.json, {"spec": spec.name, "layers": facts})
     return 0
 
 
@@ -119,7 +115,7 @@ def list_zoo(arguments: Namespace) -> int:
             maxcolwidths=[None, None, 90],
         )
     )
-    _write(
+    write(
         arguments.json,
         {spec.name: {"parameters": count, "about": spec.about} for spec, count in zip(specs, counts, strict=True)},
     )
@@ -143,7 +139,7 @@ def doctor(arguments: Namespace) -> int:
     print(tabulate(rows, ("backend", "version", "devices", "threads", "missing"), tablefmt=table.STYLE))
     places = {name: _place(name) for name in ("fashion_mnist", "mnist", "digits")}
     print("\n" + tabulate(list(places.items()), ("data set", "where"), tablefmt=table.STYLE))
-    _write(arguments.json, {"backends": found, "data": places})
+    write(arguments.json, {"backends": found, "data": places})
     return 0
 
 
@@ -168,21 +164,6 @@ def demo(arguments: Namespace) -> int:
         if code:
             return code
     return 0
-
-
-def places(arguments: Namespace) -> None:
-    """Make the folders of the results, before any work is done. Raises ``DataError`` if one cannot be written."""
-    if arguments.json and arguments.json.is_dir():
-        msg = f"--json must name a file. Received the folder {arguments.json}"
-        raise DataError(msg)
-    for folder in (arguments.json and arguments.json.parent, getattr(arguments, "out", None)):
-        try:
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            msg = f"{folder}: nothing can be written there: {error.strerror}."
-            raise DataError(msg) from None
 
 
 def _workers(arguments: Namespace) -> Workers:
@@ -236,23 +217,3 @@ def _size(shape: tuple[int, ...]) -> int:
     for size in shape:
         total *= size
     return total
-
-
-def _write(path: Path | None, found: Mapping[str, Any]) -> None:
-    """Write a result as JSON. Raises ``DataError`` if the place cannot be written."""
-    if path is None:
-        return
-    try:
-        store.write_text(path, json.dumps(_strict(found), indent=2, allow_nan=False) + "\n")
-    except OSError as error:
-        msg = f"{path}: the result cannot be written: {error.strerror}."
-        raise DataError(msg) from None
-
-
-def _strict(value: Any) -> Any:
-    """Return plain data with NaN and infinity as words: JSON has no such numbers."""
-    if isinstance(value, Mapping):
-        return {name: _strict(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
