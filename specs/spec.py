@@ -98,12 +98,25 @@ class Spec(Node):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.graph  # noqa: B018 - resolving finds every fault of the wiring now, not when a framework is loaded
+        shape, loss = self.output_shapes[0], self.training.loss  # finds every fault of the wiring now
+        weights = getattr(loss, "class_weights", None)
+        if weights and len(weights) != shape[-1]:
+            wanted = f"one for each of the {shape[-1]} classes"
+            msg = f"Spec {self.name!r}: class_weights must be {wanted}. Received: {len(weights)}"
+            raise SpecError(msg)
 
     @cached_property
     def graph(self) -> Scope:
         """The explicit graph: every layer with its path, wires and shapes."""
         return resolve(self.model, self.inputs)
+
+    @cached_property
+    def output_shapes(self) -> tuple[ShapeOf, ...]:
+        """The shapes of the outputs, without the batch axis."""
+        shapes = dict(self.inputs)
+        for step in self.graph.steps:
+            shapes.update(zip(step.made, step.out_shapes, strict=True))
+        return tuple(shapes[wire] for wire in self.graph.outputs)
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:

@@ -10,7 +10,7 @@ from dualnet import specs as S
 from dualnet.data import datasets, load_dataset
 from dualnet.data.fetch import UnreachableError
 from dualnet.errors import SpecError
-from dualnet.run.feed import Feed, feed, first_output
+from dualnet.run.feed import Feed, feed
 from dualnet.specs import zoo
 
 # A mean of a million float32 pixels near 1, each rounded once: errors of 2^-24 that nearly cancel.
@@ -141,7 +141,7 @@ def test_a_data_set_that_does_not_fit_is_refused(wrong, message) -> None:
 
 def test_an_autoencoder_may_have_any_output() -> None:
     assert feed(spec(classes=784, loss=S.MeanSquaredError(target="input")), limit=3).train.labels.shape == (3,)
-    assert first_output(zoo.load("fashion_cnn")) == (10,)
+    assert zoo.load("fashion_cnn").output_shapes == ((10,),)
 
 
 def test_without_network_digits_come_instead_and_the_source_says_so(tmp_path, monkeypatch) -> None:

@@ -16,7 +16,7 @@ def losses(
     curves = [np.array(curve) for curve in (left, right, nudged)]
     if not all(np.isfinite(curve).all() for curve in curves):
         same = np.array_equal(np.isfinite(curves[0]), np.isfinite(curves[1]))
-        return Finding(name, "unstable" if same else "divergent", note="NaN or infinity")
+        return Finding(name, "unstable" if same else "divergent", noise=np.inf, note="NaN or infinity")
     gap, own = (_rms(curves[0] - other) / _rms(curves[0]) for other in curves[1:])
     note = f"rms gap {gap:.1e} of the loss; some ulps off at the start: {own:.1e}"
     gaps = {"gap32" if dtype == "float32" else "gap64": gap}

@@ -20,7 +20,8 @@ from dualnet.compare.stages import (
     structure,
     training,
 )
-from dualnet.errors import SpecError, WeightsError, did_you_mean
+from dualnet.compare.verdict import Finding
+from dualnet.errors import DataError, DeviceError, SpecError, UnsupportedError, WeightsError, did_you_mean
 from dualnet.run.feed import Feed, feed
 from dualnet.run.plan import Progress, silent
 from dualnet.specs import zoo
@@ -58,6 +59,12 @@ class Climb:
     announce: Callable[[str], None] = lambda stage: None
     feeds: dict[str, Feed] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "seeds"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be at least 1. Received: {getattr(self, name)}"
+                raise SpecError(msg)
+
     def feed(self, spec: Spec) -> Feed:
         """Return the spec's data, loaded once."""
         if "feed" not in self.feeds:
@@ -88,10 +95,16 @@ def climb(pair: Pair, how: Climb) -> Report:
 
 
 def _stage(name: str, pair: Pair, how: Climb) -> Stage:
+    """Run one stage. What a side refuses is not checked; what fails otherwise is no verdict, and never green."""
     try:
         return RULES[name](pair, how)
     except (WeightsError, SpecError) as error:
         return Stage(name, skipped=str(error))
+    except (UnsupportedError, DataError, DeviceError):
+        raise
+    except Exception as error:  # a framework's own, of which there is no list
+        said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        return Stage(name, [Finding(name, "unstable", note=said)], note=f"failed: {said}", where=name)
 
 
 def _on_data(run: Callable[[Pair, Climb, Feed], Stage], name: str) -> Callable[[Pair, Climb], Stage]:

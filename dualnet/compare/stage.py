@@ -65,6 +65,11 @@ class Stage:
         }
 
 
+def largest(array: Any) -> float:
+    """Return the largest finite magnitude of an array, 0 if there is none."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+
+
 def _largest(gaps: Iterable[float]) -> float:
     return max((gap for gap in gaps if not np.isnan(gap)), default=np.nan)
 
@@ -77,15 +82,24 @@ def _plain(value: Any) -> Any:
 
 
 def judged(
-    pair: Pair, made: Mapping[tuple[str, str], Mapping[str, Any]], prefix: str = "", same: float = SAME
+    pair: Pair,
+    made: Mapping[tuple[str, str], Mapping[str, Any]],
+    prefix: str = "",
+    same: float = SAME,
+    *,
+    reference: float = 0.0,
+    balanced: bool = True,
 ) -> list[Finding]:
-    """Return a finding for each named tensor of what ``Pair.each`` gave, in its order."""
+    """Return a finding for each named tensor of what ``Pair.each`` gave, in its order.
+
+    ``reference`` raises the magnitude by which a zero is told above the largest of these tensors.
+    """
     names = dict.fromkeys(name for found in made.values() for name in found)
     alone = {name: [label for (label, _), found in made.items() if name in found] for name in names}
     fours = {name: pair.four(made, itemgetter(name)) for name in names if len(alone[name]) == len(made)}
-    reference = max((float(np.abs(four.left64).max(initial=0.0)) for four in fours.values()), default=0.0)
+    reference = max([reference, *(largest(four.left64) for four in fours.values())])
     return [
-        judge(prefix + name, fours[name], reference, same)
+        judge(prefix + name, fours[name], reference, same, balanced=balanced)
         if name in fours
         else Finding(prefix + name, "divergent", np.inf, np.inf, note=f"only {alone[name][0]} has it")
         for name in names

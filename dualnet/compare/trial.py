@@ -1,15 +1,19 @@
 """A trial: a few optimizer steps on random examples, from the pair's weights, leaving the session as it was."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from dualnet.backends.protocol import Array, Arrays, Session
+from dualnet.backends.walk import walk
 from dualnet.compare.pair import Pair, Side
-from dualnet.run.feed import first_output
-from dualnet.specs.losses import classifies, dense
+from dualnet.specs.draw import normal
+from dualnet.specs.graph import Step
+from dualnet.specs.losses import Distillation, classifies, dense
 from dualnet.specs.optimizers import SGD, learning_rates
 from dualnet.specs.spec import Spec
+from dualnet.specs.weights import parameters_of
 
 # Examples to draw batches from, in batches: the same ones come back, in other company.
 POOL = 3
@@ -17,53 +21,80 @@ POOL = 3
 
 @dataclass(frozen=True)
 class Examples:
-    """Random examples and the rows of them that make the batch of each step."""
+    """Random examples, and the rows of them that make the batch of each step."""
 
     inputs: Arrays
-    targets: Array
-    labels: Array | None
+    labels: Array
     rows: Array
+
+
+def examples(pair: Pair, steps: int) -> Examples:
+    """Return examples for ``steps`` batches."""
+    count = POOL * pair.size
+    rows = (np.arange(steps)[:, None] * 5 + np.arange(pair.size) * 2) % count
+    return Examples(pair.batch(count, "examples"), pair.labels(count, pair.spec.output_shapes[0][-1]), rows)
 
 
 def refusal(spec: Spec) -> str:
     """Return why a spec's own loss cannot be tried on random examples, or nothing."""
-    shape = first_output(spec)
-    if len(shape) == 1 or dense(spec.training.loss):
-        return ""
-    return f"the loss takes class scores [K]; the first output has shape {list(shape)}"
-
-
-def examples(pair: Pair, steps: int) -> Examples:
-    """Return examples for ``steps`` batches, with targets as the left side's loss takes them."""
-    count = POOL * pair.size
-    inputs, shape, loss = pair.batch(count, "examples"), first_output(pair.spec), pair.spec.training.loss
-    rows = (np.arange(steps)[:, None] * 5 + np.arange(pair.size) * 2) % count
-    labels = pair.labels(count, shape[0])
-    if not dense(loss):
-        return Examples(inputs, labels, labels, rows)
+    shape, loss = spec.output_shapes[0], spec.training.loss
+    if not _learns(spec):
+        return "the first output depends on no trained parameter"
     if not classifies(loss):
-        return Examples(inputs, next(iter(inputs.values())), None, rows)
-    return Examples(inputs, np.eye(shape[0])[labels], labels, rows)
+        read = next(iter(spec.inputs.values()))
+        return "" if shape == read else f"the loss compares the output {list(shape)} with the input {list(read)}"
+    return "" if len(shape) == 1 else f"the loss takes class scores [K]; the first output has shape {list(shape)}"
+
+
+def _learns(spec: Spec) -> bool:
+    """Return whether a trained parameter stands on the way to the first output."""
+
+    def visit(step: Step, inputs: list[bool]) -> bool:
+        return any(inputs) or any(parameter.trainable for parameter in parameters_of(step.layer, step.in_shapes))
+
+    return walk(spec.graph, [False] * len(spec.inputs), visit)[0]
+
+
+def targets(spec: Spec, inputs: Arrays, labels: Array) -> Array:
+    """Return what a spec's own loss compares its outputs with."""
+    loss = spec.training.loss
+    if not dense(loss):
+        return labels
+    return np.eye(spec.output_shapes[0][-1])[labels] if classifies(loss) else next(iter(inputs.values()))
+
+
+def teacher(spec: Spec, count: int) -> Array | None:
+    """Return random logits of a teacher, for a loss that takes them."""
+    shape = (count, *spec.output_shapes[0])
+    return (
+        normal(int(np.prod(shape)), "teacher").reshape(shape) if isinstance(spec.training.loss, Distillation) else None
+    )
+
+
+def _begin(side: Side, session: Session, data: Examples, start: Arrays) -> None:
+    session.load(start)
+    soft = teacher(side.spec, len(data.labels))
+    session.hold("random", data.inputs, targets(side.spec, data.inputs, data.labels), data.labels, soft)
 
 
 def trained(
     pair: Pair, data: Examples, steps: int, side: Side, session: Session, start: Arrays | None = None
 ) -> Arrays:
-    """Return parameters, buffers and slots after ``steps`` of the side's own training settings."""
+    """Return parameters, buffers, slots and losses after ``steps`` of the side's own training settings."""
     training = side.spec.training
-    session.load(pair.weights if start is None else start)
-    session.hold("random", data.inputs, data.targets, data.labels)
+    _begin(side, session, data, pair.weights if start is None else start)
     session.prepare(training.loss, training.optimizer, training.clip)
-    session.steps("random", data.rows[:steps], learning_rates(training.optimizer, training.schedule, 0, steps))
-    found = session.weights() | {name: array for name, array in session.slots().items() if "/" in name}
+    rates = learning_rates(training.optimizer, training.schedule, 0, steps)
+    losses = session.steps("random", data.rows[:steps], rates)["loss"]
+    slots = {name: array for name, array in session.slots().items() if "/" in name}
+    found = session.weights() | slots | {"the loss": losses}
     session.load(pair.weights)
     return found
 
 
 def standing(pair: Pair, data: Examples, steps: int, side: Side, session: Session) -> Arrays:
     """Return parameters and buffers after ``steps`` at learning rate 0: nothing but the buffers moves."""
-    session.load(pair.weights)
-    session.hold("random", data.inputs, data.targets, data.labels)
+    _begin(side, session, data, pair.weights)
     session.prepare(side.spec.training.loss, SGD(0.0))
     session.steps("random", data.rows[:steps], np.zeros(steps))
     found = session.weights()

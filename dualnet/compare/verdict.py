@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dualnet.compare.tolerance import ROUNDOFF, SAME, SHRINKS_TO
+from dualnet.compare.tolerance import ALONE, LOUD, ROUNDOFF, SAME, SHRINKS_TO
 
 Verdict = Literal["equal", "rounding", "not checked", "unstable", "divergent"]
 WORST: tuple[Verdict, ...] = ("equal", "rounding", "unstable", "divergent")
@@ -41,28 +41,50 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return max(drawn, key=WORST.index, default="not checked")
 
 
-def judge(name: str, four: Four, reference: float = 0.0, same: float = SAME) -> Finding:
-    """Return the verdict on one tensor; ``reference`` is the magnitude of its kind, by which a zero is told."""
+def judge(name: str, four: Four, reference: float = 0.0, same: float = SAME, *, balanced: bool = True) -> Finding:
+    """Return the verdict on one tensor; ``reference`` is the magnitude of its kind, by which a zero is told.
+
+    ``balanced`` asks that both sides be about as exact in float32: true of one pass, not of many steps.
+    """
     shapes = {array.shape for array in (four.left32, four.right32, four.left64, four.right64)}
     if len(shapes) > 1:
         return Finding(name, "divergent", np.inf, np.inf, note=f"shapes {four.left64.shape} and {four.right64.shape}")
     if not (_alike(four.left32, four.right32) and _alike(four.left64, four.right64)):
         return Finding(name, "divergent", np.inf, np.inf, note="NaN or infinity on one side only")
-    four, dropped = _finite(four)
-    zeros = [zero(four.left32, four.left64, reference), zero(four.right32, four.right64, reference)]
-    if all(zeros):
+    known = np.isfinite(four.left64)
+    if known.size and not known.any():
+        return Finding(name, "unstable", note="no value is finite")
+    if all(zero(*side, reference) for side in ((four.left32, four.left64), (four.right32, four.right64))):
         size = max(_size(four.left64), _size(four.right64))
-        return Finding(name, "equal", 0.0, 0.0, size, "zero in theory: judged by the noise floor" if size else dropped)
-    scale = max(_size(four.left64), _size(four.right64))
-    gap32, gap64 = relative(four.left32, four.right32, scale), relative(four.left64, four.right64, scale)
-    noise = max(relative(four.left32, four.left64, scale), relative(four.right32, four.right64, scale))
-    return Finding(name, _verdict(gap32, gap64, noise, same), gap32, gap64, noise, dropped)
+        return Finding(name, "equal", 0.0, 0.0, size, "zero in theory: judged by the noise floor" if size else "")
+    return _measured(name, four, same, balanced)
 
 
-def _verdict(gap32: float, gap64: float, noise: float, same: float) -> Verdict:
+def _measured(name: str, four: Four, same: float, balanced: bool) -> Finding:
+    """Judge by the gaps: float64 on all that is finite there, float32 on what is finite in both."""
+    known = np.isfinite(four.left64)
+    both = known & np.isfinite(four.left32)
+    left32, right32, left64, right64 = (array[both] for array in (four.left32, four.right32, four.left64, four.right64))
+    scale = max(_size(four.left64[known]), _size(four.right64[known]))
+    gap64, gap32 = relative(four.left64[known], four.right64[known], scale), relative(left32, right32, scale)
+    noises = sorted((relative(left32, left64, scale), relative(right32, right64, scale)))
+    verdict, note = _verdict(gap32, gap64, noises, same, balanced)
+    if not both.all():
+        verdict = "rounding" if verdict == "equal" else verdict
+        note = f"{int((~both).sum())} of {both.size} values are not finite on both sides; {note}".removesuffix("; ")
+    return Finding(name, verdict, gap32, gap64, noises[1], note)
+
+
+def _verdict(gap32: float, gap64: float, noises: list[float], same: float, balanced: bool) -> tuple[Verdict, str]:
+    """Return a verdict and a note. A side that is far less exact in float32 than the other is no alibi for itself."""
+    less, more = noises
+    if balanced and more > LOUD and more > ALONE * max(less, ROUNDOFF["float32"]):
+        return "divergent", f"one side is off by {more:.0e} in float32 only, the other by {less:.0e}"
     if gap64 > same:
-        return "divergent"
-    return "equal" if gap32 <= noise + 2 * ROUNDOFF["float32"] else "rounding"
+        if gap64 <= SHRINKS_TO * gap32:
+            return "rounding", f"amplified rounding: the gap shrinks from {gap32:.0e} to {gap64:.0e} in float64"
+        return "divergent", ""
+    return ("equal" if gap32 <= more + 2 * ROUNDOFF["float32"] else "rounding"), ""
 
 
 def zero(in32: Array, in64: Array, reference: float = 0.0) -> bool:
@@ -87,14 +109,3 @@ def _alike(left: Array, right: Array) -> bool:
     """Return whether NaN and infinities stand at the same places."""
     ours, theirs = (np.where(np.isfinite(array), 0.0, array) for array in (left, right))
     return np.array_equal(ours, theirs, equal_nan=True)
-
-
-def _finite(four: Four) -> tuple[Four, str]:
-    """Return the values that are finite everywhere, and a note if some are not."""
-    arrays = (four.left32, four.right32, four.left64, four.right64)
-    keep = np.logical_and.reduce([np.isfinite(array) for array in arrays])
-    if keep.all():
-        return four, ""
-    return Four(
-        *(array[keep] for array in arrays)
-    ), f"{int((~keep).sum())} of {keep.size} values are not finite on both sides"

@@ -11,7 +11,7 @@ import numpy as np
 
 from dualnet.backends.protocol import Array
 from dualnet.errors import SpecError
-from dualnet.run.feed import Feed, first_output
+from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.run.plan import Epoch, Progress, Settings, silent
 from dualnet.run.train import accuracy, train_session
@@ -85,8 +85,8 @@ def _match(teacher: Spec, student: Spec) -> None:
         wanted = f"{list(teacher.inputs.values())} of {teacher.data}"
         msg = f"{student.name} must read what its teacher {teacher.name} reads: {wanted}"
         raise SpecError(msg)
-    if first_output(teacher) != first_output(student):
-        ours, theirs = (list(first_output(spec)) for spec in (student, teacher))
+    if teacher.output_shapes[0] != student.output_shapes[0]:
+        ours, theirs = (list(spec.output_shapes[0]) for spec in (student, teacher))
         msg = f"{student.name} must give what its teacher {teacher.name} gives, {theirs}. Received: {ours}"
         raise SpecError(msg)
 

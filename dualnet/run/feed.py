@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,20 +86,10 @@ def _fits(spec: Spec) -> None:
     loss = spec.training.loss
     if not classifies(loss):
         return
-    made = first_output(spec)
+    made = spec.output_shapes[0]
     if made != (10,):
         msg = f"{spec.name}: the data set {spec.data.set!r} has 10 classes; the first output is {list(made)}, not [10]."
         raise SpecError(msg)
-
-
-def first_output(spec: Spec) -> tuple[int, ...]:
-    """Return the shape of a spec's first output, without the batch axis."""
-    wire = spec.graph.outputs[0]
-    shapes: dict[str, Any] = dict(spec.inputs)
-    for step in spec.graph.steps:
-        shapes.update(zip(step.made, step.out_shapes, strict=True))
-    found: tuple[int, ...] = shapes[wire]
-    return found
 
 
 def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -52,9 +52,10 @@ def accuracy(pair: Pair, feed: Feed, seeds: int = 3, epochs: int = 1, progress: 
         f"{seeds} seeds, {epochs} epochs: {100 * found.difference:+.3f} points, 90 % interval "
         f"[{100 * found.low:+.3f}, {100 * found.high:+.3f}], margin {100 * ACCURACY_MARGIN:g}"
     )
+    figures = {label: [None if np.isnan(score) else score for score in scores] for label, scores in made.items()}
     finding = Finding("test accuracy", found.verdict, note=note)
-    stage = Stage("accuracy", [finding], note, figures={"test_accuracy": made, "margin": ACCURACY_MARGIN})
-    stage.skipped = f"too few seeds to tell: {note}" if found.verdict == "not checked" else ""
+    stage = Stage("accuracy", [finding], note, figures={"test_accuracy": figures, "margin": ACCURACY_MARGIN})
+    stage.skipped = f"too few seeds, or training failed: {note}" if found.verdict == "not checked" else ""
     stage.where = "test accuracy" if found.verdict == "divergent" else ""
     return stage
 
@@ -63,9 +64,7 @@ def _score(pair: Pair, side: Side, feed: Feed, seed: int, epochs: int, progress:
     spec = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
     session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=seed)
     show: Progress = lambda label, done, total, text: progress(label, done, total, f"seed {seed}, {text}")  # noqa: E731
-    return (
-        train_session(side.label, session, spec, feed, Settings(seed, pair.dtype, pair.device), show)
-        .history[-1]
-        .test_accuracy
-        or 0.0
-    )
+    trained = train_session(side.label, session, spec, feed, Settings(seed, pair.dtype, pair.device), show)
+    found = trained.history[-1].test_accuracy
+    # Of a net that gives NaN, an accuracy says nothing.
+    return found if found is not None and np.isfinite(trained.losses).all() else float("nan")

@@ -7,12 +7,11 @@ import numpy as np
 from dualnet.backends.protocol import Session
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
-from dualnet.run.feed import first_output
 
 
 def explanation(pair: Pair) -> Stage:
     """Compare saliency maps of the first output's highest score."""
-    if len(first_output(pair.spec)) != 1:
+    if len(pair.spec.output_shapes[0]) != 1:
         return Stage("explanation", skipped="the first output is no row of scores")
 
     scores = pair.session(pair.left, "float64").forward(pair.inputs)["outputs"]

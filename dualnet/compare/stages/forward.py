@@ -33,7 +33,9 @@ def forward(pair: Pair) -> Stage:
 def _run(pair: Pair, training: bool, side: Side, session: Session) -> dict[str, Any]:
     once, again = (session.forward(pair.inputs, training=training) for _ in range(2))
     steady = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once["outputs"], again["outputs"], strict=True))
-    return {**once, "steady": steady}
+    session.hold("forward", pair.inputs)
+    outputs = once["outputs"] if training else [*once["outputs"], session.predict("forward", batch_size=pair.size - 2)]
+    return {"outputs": outputs, "layers": once["layers"], "steady": steady}
 
 
 def _unsteady(mode: str, label: str) -> Finding:

@@ -21,6 +21,8 @@ from dualnet.specs.weights import Parameter
 
 # Values kept of one parameter and seed: enough to see a variance that is off by 2 %, few enough to be quick.
 KEPT = 2000
+# Spreads that float32 cannot show: below a few roundoffs of the mean, and among its subnormal numbers.
+FLAT, TINY = 1e-6, 1e-37
 
 
 def init(pair: Pair, seeds: int = 20) -> Stage:
@@ -88,8 +90,11 @@ def against_theory(values: Any, parameter: Parameter) -> list[tuple[str, float]]
     if expected is None:
         return []
     mean, variance = expected
-    if variance == 0.0:
-        return [("value", float(np.allclose(values, mean, rtol=1e-6, atol=0)))]  # float32 of the constant
+    std = float(np.sqrt(variance))
+    if std <= FLAT * abs(mean) or std < TINY:
+        # Float32 holds hardly more than the mean, so its moments are those of rounding: every value lies near it.
+        near = np.abs(values - mean) <= 2 * FLAT * abs(mean) + 7 * std + TINY
+        return [("value", float(near.all()))]
     count, centred = len(values), values - mean
     error = np.sqrt(variance / count)
     square = centred**2

@@ -1,33 +1,33 @@
 """Loss: its value for every reduction and option, on logits that spread from certain to undecided."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from dualnet.backends.protocol import Session
+from dualnet.backends.protocol import Array, Session
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
-from dualnet.run.feed import first_output
 from dualnet.specs.draw import normal
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss, dense
+
+# Standard deviations of the rows of logits.
+SCALES = (1.0, 3.0, 30.0, 300.0)
 
 
 def loss(pair: Pair) -> Stage:
     """Compare the spec's loss and its variants."""
-    shape = first_output(pair.spec)
+    shape = pair.spec.output_shapes[0]
     if len(shape) != 1 and not dense(pair.spec.training.loss):
         return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
     variants = options(pair.spec.training.loss, shape[0])
-    outputs, soft = (
-        3 * normal(pair.size * int(np.prod(shape)), key).reshape(pair.size, *shape) for key in ("logits", "soft")
-    )
-    outputs, soft = (array.astype(np.float32).astype(np.float64) for array in (outputs, soft))
+    outputs, soft = (_logits(max(pair.size, shape[0]), shape, key) for key in ("logits", "soft"))
 
     def run(side: Side, session: Session) -> dict[str, np.float64]:
         named = {"the spec's loss": side.spec.training.loss} | {variant.brief(): variant for variant in variants}
         return {
-            name: np.float64(session.loss(variant, outputs, _targets(pair, variant, shape), soft))
+            name: np.float64(session.loss(variant, outputs, _targets(variant, outputs), soft))
             for name, variant in named.items()
         }
 
@@ -38,10 +38,20 @@ def loss(pair: Pair) -> Stage:
     return stage
 
 
-def _targets(pair: Pair, loss: Loss, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _logits(count: int, shape: tuple[int, ...], key: str) -> Array:
+    """Return logits whose rows go from undecided to so certain that other classes' probabilities underflow."""
+    rows = normal(count * math.prod(shape), key).reshape(count, *shape)
+    scales = np.resize(SCALES, count).reshape(count, *(1 for _ in shape))
+    logits: Array = (rows * scales).astype(np.float32).astype(np.float64)
+    return logits
+
+
+def _targets(loss: Loss, outputs: Array) -> Array:
+    """Return targets for rows of outputs: every class in turn, or random zeros and ones."""
     if dense(loss):
-        return (normal(pair.size * int(np.prod(shape)), "targets").reshape(pair.size, *shape) > 0).astype(np.float64)
-    return pair.labels(pair.size, shape[0])
+        return (normal(outputs.size, "targets").reshape(outputs.shape) > 0).astype(np.float64)
+    labels: Array = np.arange(len(outputs)) % outputs.shape[1]
+    return labels
 
 
 def options(loss: Loss, classes: int) -> list[Loss]:

@@ -9,7 +9,7 @@ from dualnet.compare.curves import ulps
 from dualnet.compare.pair import DTYPES, Pair
 from dualnet.compare.stage import Stage, judged
 from dualnet.compare.stages.gradients import run as gradients_of
-from dualnet.compare.tolerance import NOISE_FACTOR, SAME_AFTER_STEPS, SHRINKS_TO
+from dualnet.compare.tolerance import NOISE_FACTOR, SAME_AFTER_STEPS
 from dualnet.compare.trial import Examples, examples, refusal, trained
 from dualnet.compare.verdict import Finding, relative, zero
 from dualnet.run.train import nudged
@@ -24,8 +24,8 @@ def step(pair: Pair, steps: int = 20) -> Stage:
     stage, counts = Stage("step"), sorted({1, min(3, steps), steps})
     for count in counts:
         made = pair.each(partial(trained, pair, data, count))
-        found = judged(pair, made, f"step {count}: ", SAME_AFTER_STEPS)
-        parted = any(finding.verdict == "divergent" for finding in found)
+        found = judged(pair, made, f"step {count}: ", SAME_AFTER_STEPS, balanced=False)
+        parted = any(finding.verdict == "divergent" or finding.note.startswith("amplified") for finding in found)
         stage.findings += _settled(pair, found, _moved(pair, data, count), silent) if parted else found
     first = stage.first("divergent", "unstable")
     stage.where = first.name if first else ""
@@ -53,27 +53,24 @@ def silent_parameters(pair: Pair) -> set[str]:
 def _settled(pair: Pair, findings: list[Finding], moved: dict[str, float], silent: set[str]) -> list[Finding]:
     """Return findings, those told apart that rounding explains.
 
-    A gap that shrinks with the unit roundoff from float32 to float64 is amplified rounding. Noise that an optimizer
-    makes of a zero gradient, and the running mean behind it, is listed and judged by the noise floor. Where as few
-    ulps move a tensor as much as the gap, no verdict is possible: unstable.
+    Noise that an optimizer makes of a zero gradient, and the running mean behind it, is listed and judged by the noise
+    floor. Where as few ulps move a tensor as much as the gap, no verdict is possible: unstable.
     """
-    return [
-        _settle(pair, each, moved.get(each.name.partition(": ")[2], 0.0), silent)
-        if each.verdict == "divergent"
-        else each
-        for each in findings
-    ]
+    loudest = max((moved.get(name, 0.0) for name in silent), default=0.0)
+    return [_settle(pair, each, moved.get(each.name.partition(": ")[2], 0.0), silent, loudest) for each in findings]
 
 
-def _settle(pair: Pair, finding: Finding, moved: float, silent: set[str]) -> Finding:
+def _settle(pair: Pair, finding: Finding, moved: float, silent: set[str], loudest: float) -> Finding:
     own = finding.name.partition(": ")[2].partition("/")[0]
-    shrinks = bool(np.isfinite(finding.gap32)) and finding.gap64 <= SHRINKS_TO * finding.gap32
-    if not shrinks and not finding.gap64 <= NOISE_FACTOR * moved:
+    amplified = finding.verdict == "rounding" and finding.note.startswith("amplified")
+    if finding.verdict != "divergent" and not amplified:
         return finding
-    if own in silent or (silent and not pair.spec.parameters[own].trainable):
-        note = f"noise floor: its gradient is zero in theory, √steps ulps in the weights move it by {moved:.0e}"
-        return replace(finding, verdict="rounding", gap32=np.nan, gap64=np.nan, noise=finding.gap64, note=note)
-    if shrinks:
-        note = f"amplified rounding: the gap shrinks from {finding.gap32:.0e} to {finding.gap64:.0e} in float64"
-        return replace(finding, verdict="rounding", note=note)
+    parameter = pair.spec.parameters.get(own)
+    if own in silent or (silent and parameter is not None and not parameter.trainable):
+        floor = max(moved, loudest)
+        if amplified or finding.gap64 <= NOISE_FACTOR * floor:
+            note = f"noise floor: its gradient is zero in theory, √steps ulps in the weights move it by {floor:.0e}"
+            return replace(finding, verdict="rounding", gap32=np.nan, gap64=np.nan, noise=finding.gap64, note=note)
+    if amplified or not finding.gap64 <= NOISE_FACTOR * moved:
+        return finding
     return replace(finding, verdict="unstable", note=f"√steps ulps in the weights move it by {moved:.0e}")

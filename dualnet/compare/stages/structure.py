@@ -1,9 +1,15 @@
-"""Structure: names, shapes, counts, the trainable sets, and the settings read back from both live objects."""
+"""Structure: names, shapes, counts, the trainable sets, settings of the specs and those read back from live layers."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 from dualnet.backends.protocol import LayerFacts
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
+from dualnet.specs.node import Node
+from dualnet.specs.spec import Spec
 
 # Settings are Python floats on both sides; 1 - momentum costs one rounding.
 CLOSE = 1e-12
@@ -22,6 +28,7 @@ def structure(pair: Pair) -> Stage:
         if not differs and trained[0] != trained[1]:
             differs = f"trained by {(pair.left if trained[0] else pair.right).label} only"
         stage.findings.append(_finding(name, differs))
+    stage.findings += [_finding(name, differs) for name, differs in _apart(pair)]
     for ours, theirs in zip(left, right, strict=False):
         stage.findings.append(_finding(ours["path"], differences(ours, theirs)))
     if len(left) != len(right):
@@ -32,6 +39,29 @@ def structure(pair: Pair) -> Stage:
     stage.figures = {"parameters": sum(layer["parameters"] for layer in left), "layers": len(left)}
     stage.note = f"{len(left)} layers, {stage.figures['parameters']:,} trained numbers"
     return stage
+
+
+def _apart(pair: Pair) -> Iterator[tuple[str, str]]:
+    """Yield each input, output and setting of the two specs, and in words how it differs, or nothing."""
+    left, right = (_said(side.spec) for side in pair.sides)
+    for name in dict.fromkeys([*left, *right]):
+        ours, theirs = (said.get(name, "nothing") for said in (left, right))
+        yield name, "" if ours == theirs else f"{ours} and {theirs}"
+
+
+def _said(spec: Spec) -> dict[str, Any]:
+    inputs = {f"input {name}": list(shape) for name, shape in spec.inputs.items()}
+    outputs = {f"output {index}": list(shape) for index, shape in enumerate(spec.output_shapes)}
+    return inputs | outputs | _fields(spec.data, "data") | _fields(spec.training, "training")
+
+
+def _fields(node: Node, prefix: str) -> dict[str, Any]:
+    """Return the fields of a node, and of the nodes in it, by dotted name."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(node):
+        value, name = getattr(node, field.name), f"{prefix}.{field.name}"
+        found |= {name: type(value).__name__, **_fields(value, name)} if isinstance(value, Node) else {name: value}
+    return found
 
 
 def _facts(pair: Pair, side: Side) -> tuple[list[LayerFacts], set[str]]:
