@@ -16,6 +16,10 @@ __all__ = ["__version__", "build", "check", "load", "specs"]
 _HOMES = {"build": "dualnet.api", "check": "dualnet.api", "load": "dualnet.api", "specs": "dualnet"}
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name == "specs":
         return importlib.import_module("dualnet.specs")

@@ -9,6 +9,7 @@ from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.report import Report
+from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
 from dualnet.specs import zoo
 from dualnet.specs.spec import Spec
@@ -16,6 +17,9 @@ from dualnet.specs.spec import Spec
 
 def load(name: str | Path) -> Spec:
     """Return a spec of the zoo by name, or of a .toml or .json file by path. Raises ``SpecError``."""
+    if not isinstance(name, (str, Path)):
+        msg = f"Expected a Spec, the name of one, or a path. Received: {type(name).__name__}. Layers become a Spec by "
+        raise SpecError(msg + "Spec(name, layers, inputs).")
     return zoo.load(name)
 
 
@@ -24,6 +28,7 @@ def build(
 ) -> Any:
     """Return a live model: an ``nn.Module`` for "torch" (N, C, H, W), a ``keras.Model`` for "keras" (N, H, W, C).
 
+    The module is in training mode, as torch makes them: call ``.eval()`` before you compare outputs.
     ``seed`` keys shared draws, which start both backends bit-identical; None leaves the start to the framework's own
     initializers and generator. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
     """

@@ -4,7 +4,7 @@ Tensors are named and ordered channels-first: (N, C, H, W) images, (N, F) featur
 ``dim`` counts it, as in PyTorch, so dim 1 is the channel axis. Sizes of what comes in are inferred.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Literal
 
 from dualnet.specs.initializers import Initializer
@@ -42,6 +42,7 @@ class Linear(Layer):
     """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,)."""
 
     features: Size
+    _: KW_ONLY
     bias: bool = True
     weight_init: Initializer | None = None
     bias_init: Initializer | None = None
@@ -57,6 +58,7 @@ class Conv2d(Layer):
 
     channels: Size
     kernel: Pair
+    _: KW_ONLY
     stride: Pair = 1
     padding: Padding = 0
     dilation: Pair = 1

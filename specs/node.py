@@ -27,6 +27,23 @@ class Node:
         elif hasattr(cls, "registry") and not cls.__name__.startswith("_"):
             cls.registry[cls.__name__] = cls
 
+    def __new__(cls, *arguments: Any, **named: Any) -> "Node":
+        """Name misspelt fields and surplus arguments; ``dataclass``'s own message would be a bare TypeError."""
+        known = {field.name: field for field in dataclasses.fields(cls) if field.init}
+        for name in named:
+            if name not in known:
+                hint = did_you_mean(name, known) or f" It has: {', '.join(known)}."
+                msg = f"{cls.__name__} has no field {name!r}.{hint}"
+                raise SpecError(msg)
+        places = [name for name, field in known.items() if not field.kw_only]
+        if len(arguments) > len(places):
+            msg = (
+                f"{cls.__name__} takes {', '.join(places) or 'nothing'} by place, and sizes of what comes in are "
+                f"inferred. Received: {', '.join(map(shown, arguments))}"
+            )
+            raise SpecError(msg)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         kinds = _kinds(type(self))
         for field in dataclasses.fields(self):

@@ -7,6 +7,7 @@ A network grows layer by layer, each drawn for the rank of a wire that stands ab
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from dualnet import specs as S
@@ -184,4 +185,13 @@ def specs(draw: st.DrawFn) -> S.Spec:
     student = draw(st.none() | st.builds(S.Student, st.just("fashion_student"), losses, small))
     about = draw(st.text(st.characters(exclude_categories=["Cs"])))
     init: Any = draw(st.sampled_from(["torch_default", "keras_default"]))
-    return S.Spec("random", model, inputs, about, init, draw(datas), draw(trainings), student)
+    spec = S.Spec("random", model, inputs, about, init, draw(datas), student=student)
+    return replace(spec, training=fitting(draw(trainings), spec.output_shapes[0][-1]))
+
+
+def fitting(training: S.Training, classes: int) -> S.Training:
+    """Return training settings whose class weights, if any, are one for each class."""
+    loss = training.loss
+    if not isinstance(loss, S.CrossEntropy) or loss.class_weights is None:
+        return training
+    return replace(training, loss=replace(loss, class_weights=tuple(np.resize(loss.class_weights, classes).tolist())))

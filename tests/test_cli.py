@@ -335,7 +335,7 @@ def test_ctrl_c_ends_all_and_leaves_whole_files(small: str, tmp_path: Path) -> N
     said = process.stderr.read()  # to its end: every process that could write there is gone
     process.stderr.close()
     assert process.wait(30) == 130
-    assert said.splitlines()[-1] == "dualnet: interrupted"
+    assert said.splitlines()[-1] == "dualnet: interrupted; go on with --resume"
     assert "Traceback" not in said
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)

@@ -1,6 +1,6 @@
 """Check the checker: each planted fault is found, in the right stage, at the right layer; correct pairs pass."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -127,3 +127,119 @@ def test_nothing_compared_is_never_green() -> None:
     empty = dualnet.check(without, stages="state", host=Here())
     assert (empty.verdict, empty.agrees) == ("not checked", False)
     assert empty.not_checked["state"] == "the model has no buffers"
+
+
+class Crooked(Here):
+    """A right side whose sessions are changed as they are opened."""
+
+    def __init__(self, change: Callable[[Session, str], None]) -> None:
+        self.change = change
+
+    def open(self, name: str, spec: S.Spec, **options: Any) -> Session:
+        session = super().open(name, spec, **options)
+        if name == "keras":
+            self.change(session, options.get("dtype", "float32"))
+        return session
+
+
+def wrong_in_float32(session: Session, dtype: str) -> None:
+    """Make every layer's output 1 % too large, in float32 only, as a kernel of low precision would."""
+    forward = session.forward
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        made = forward(*arguments, **options)
+        return made | {"layers": {path: array * 1.01 for path, array in made["layers"].items()}}
+
+    if dtype == "float32":
+        session.forward = wrong  # type: ignore[method-assign]
+
+
+def wrong_loss(session: Session, dtype: str) -> None:
+    """Report another loss than the one that is trained on."""
+    steps = session.steps
+    wrong = lambda *a, **o: steps(*a, **o) | {"loss": steps(*a, **o)["loss"] * 1.5}  # noqa: E731
+    session.steps = wrong  # type: ignore[method-assign]
+
+
+def wrong_prediction(session: Session, dtype: str) -> None:
+    """Predict the negative of what the model gives."""
+    predict = session.predict
+    session.predict = lambda *a, **o: -predict(*a, **o)  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("change", "stage"),
+    [(wrong_in_float32, "forward"), (wrong_prediction, "forward"), (wrong_loss, "step")],
+    ids=["float32 only", "prediction", "reported loss"],
+)
+def test_what_only_one_call_gets_wrong_is_found(change: Callable[[Session, str], None], stage: str) -> None:
+    assert climb(pair(Crooked(change), SPEC), Climb((stage,), steps=3)).verdict == "divergent"
+
+
+SETTINGS_APART = {
+    "training.loss.target": (S.Training(S.MeanSquaredError()), S.Training(S.MeanSquaredError(target="input"))),
+    "training.schedule": (S.Training(), S.Training(schedule=S.StepDecay(20, 0.001))),
+    "training.batch_size": (S.Training(), S.Training(batch_size=7)),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS_APART)
+def test_settings_that_no_stage_exercises_are_compared_by_name(name: str) -> None:
+    left, right = (S.Spec("small", S.Linear(6), (6,), training=training) for training in SETTINGS_APART[name])
+    stage = dualnet.check(left, right, stages="structure").stage("structure")
+    assert (stage.verdict, stage.where) == ("divergent", name)
+
+
+def test_each_side_is_given_the_targets_of_its_own_loss() -> None:
+    left, right = (S.Spec("small", S.Linear(6), (6,), training=each) for each in SETTINGS_APART["training.loss.target"])
+    report = dualnet.check(left, right, stages=("gradients", "step"))
+    assert [report.stage(name).verdict for name in ("gradients", "step")] == ["divergent", "divergent"]
+
+
+def test_class_weights_of_every_class_are_looked_at() -> None:
+    weights = [1.0] * 20
+    left = S.Spec("many", S.Linear(20), (6,), training=S.Training(S.CrossEntropy(class_weights=weights)))
+    for index in range(20):
+        heavier = S.CrossEntropy(class_weights=[w + 99 * (i == index) for i, w in enumerate(weights)])
+        right = replace(left, training=S.Training(heavier))
+        assert dualnet.check(left, right, stages="loss").verdict == "divergent", index
+
+
+NANS = [S.Constant(1e30), S.Constant(1e30), S.Constant(1e-30), S.Constant(1e-30)]
+
+
+def test_overflow_on_both_sides_hides_nothing() -> None:
+    def net(slope: float) -> S.Spec:
+        first, second, third, last = (S.Linear(5, weight_init=start, bias_init=S.Zeros()) for start in NANS)
+        return S.Spec("loud", S.Sequential(first, second, S.LeakyReLU(slope), third, last), (5,))
+
+    assert dualnet.check(net(0.01), net(0.5), stages="forward").verdict == "divergent"
+    assert dualnet.check(net(0.01), stages="forward").verdict == "rounding"
+
+
+SOUND = {
+    "BatchNorm upon BatchNorm": (S.Linear(6), S.BatchNorm1d(epsilon=1e-8), S.BatchNorm1d(epsilon=1e-8), S.Linear(3)),
+    "one feature, normalised": (S.Linear(1), S.LayerNorm(), S.Linear(3)),
+    "an output that reads no parameter": (S.Tanh(),),
+    "a nearly constant start": (S.Linear(4, weight_init=S.Normal(1.0, 1e-9)),),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_pair_on_the_brink_is_not_blamed(name: str) -> None:
+    report = dualnet.check(S.Spec("brink", S.Sequential(*SOUND[name]), (6,)))
+    assert report.verdict in ("equal", "rounding"), report.to_json()
+
+
+def test_a_stage_that_fails_is_never_green() -> None:
+    def broken(session: Session, dtype: str) -> None:
+        def fail(*arguments: Any, **options: Any) -> Any:
+            msg = "kernel not found\nat line 3"
+            raise RuntimeError(msg)
+
+        session.gradients = fail  # type: ignore[method-assign]
+
+    report = climb(pair(Crooked(broken), SPEC), Climb(("structure", "gradients", "state")))
+    assert report.verdict == "unstable"
+    assert report.stage("state").verdict in ("equal", "rounding")
+    assert report.stage("gradients").note == "failed: RuntimeError: kernel not found"

@@ -52,7 +52,7 @@ class Live:
         torch, keras = (backend.build(self.spec, dtype="float64") for backend in self.both)
         torch.load_state_dict(self.sessions[0].model.state_dict())
         keras.set_weights(self.sessions[1].model.get_weights())
-        return [torch, keras]
+        return [torch.eval(), keras]
 
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))

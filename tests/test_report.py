@@ -67,7 +67,7 @@ def test_a_pair_that_does_not_says_where_whence_and_why() -> None:
         "  it begins there: what norm read agrees",
         "  read 2 tensors",
         "  likely cause: epsilon is 1e-05 on the left, 0.001 on the right",
-        "verdict: divergent (two functions: the difference stays in float64)",
+        "verdict: divergent (two functions: what differs is no rounding)",
     ]
 
 

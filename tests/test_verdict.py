@@ -66,8 +66,7 @@ def test_the_same_nan_on_both_sides_is_said_and_the_rest_compared() -> None:
     left, right = VALUES.copy(), VALUES.copy()
     left[0, 0] = right[0, 0] = np.nan
     found = judge("x", four(left, right))
-    assert found.verdict in ("equal", "rounding")
-    assert found.note == "1 of 35 values are not finite on both sides"
+    assert (found.verdict, found.note) == ("rounding", "1 of 35 values are not finite on both sides")
     right[3, 3] += 1.0
     assert judge("x", four(left, right)).verdict == "divergent"
 
@@ -140,3 +139,30 @@ def test_equivalence_seldom_blames_a_correct_pair() -> None:
         for _ in range(2000)
     )
     assert blamed <= 10
+
+
+def test_a_side_that_is_wrong_in_float32_only_is_no_alibi_for_itself() -> None:
+    exact = VALUES.astype(np.float32)
+    found = judge("x", Four(exact, exact * np.float32(1.01), VALUES, VALUES))
+    assert (found.verdict, found.note) == ("divergent", "one side is off by 1e-02 in float32 only, the other by 2e-08")
+    rough = four(VALUES, VALUES, noise=1e-2)  # both sides as inexact as each other: an ill-conditioned layer
+    assert judge("x", rough).verdict in ("equal", "rounding")
+    assert judge("x", Four(exact, exact * np.float32(1.01), VALUES, VALUES), balanced=False).verdict != "divergent"
+
+
+def test_what_overflows_in_float32_is_still_judged_in_float64() -> None:
+    overflowed = np.full(VALUES.shape, np.nan, np.float32)
+    assert judge("x", Four(overflowed, overflowed, VALUES, VALUES)).verdict == "rounding"
+    assert judge("x", Four(overflowed, overflowed, VALUES, VALUES * 1.5)).verdict == "divergent"
+
+
+def test_nothing_finite_is_no_verdict() -> None:
+    nothing = np.full((2, 3), np.nan)
+    assert judge("x", Four(nothing, nothing, nothing, nothing)).verdict == "unstable"
+
+
+def test_a_gap_that_shrinks_with_the_unit_roundoff_is_rounding() -> None:
+    rough, other = four(VALUES, VALUES, noise=0.5), VALUES * (1 + 1e-8)
+    found = judge("x", Four(rough.left32, rough.right32, VALUES, other))
+    assert (found.verdict, found.note.partition(":")[0]) == ("rounding", "amplified rounding")
+    assert judge("x", four(VALUES, other)).verdict == "divergent"

@@ -242,7 +242,7 @@ class TorchBackend:
     name = "torch"
 
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
-        """Return a live ``nn.Module`` in evaluation mode, taking (N, C, H, W)."""
+        """Return a live ``nn.Module``, in training mode as torch makes them, taking (N, C, H, W)."""
         model, layers = build(spec, devices.precision(dtype), devices.place(device))
         with torch.no_grad():
             for name, parameter in spec.parameters.items():
@@ -252,7 +252,7 @@ class TorchBackend:
                     fill(tensor, parameter)
                 else:
                     tensor.copy_(torch.from_numpy(draw(parameter, seed, name)))
-        return model.eval()
+        return model
 
     def session(
         self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int = 0, shared_masks: bool = True

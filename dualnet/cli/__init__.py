@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dualnet: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("dualnet: interrupted", file=sys.stderr)
+        hint = "; go on with --resume" if getattr(arguments, "out", None) else ""
+        print(f"dualnet: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read has seen enough, as in `dualnet list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

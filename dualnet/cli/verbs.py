@@ -96,7 +96,7 @@ def show(arguments: Namespace) -> int:
         options = {"dtype": arguments.dtype, "device": arguments.device, "shared_masks": False}
         names = _backends(arguments.backend)
         facts = workers.each(names, lambda name: workers.open(name, spec, **options).structure())
-    print(f"{spec.name}: {spec.about}\n\n{table.layers(facts)}")
+    print(f"{spec.name}{': ' if spec.about else ''}{spec.about}\n\n{table.layers(facts)}")
     write(arguments.json, {"spec": spec.name, "layers": facts})
     return 0
 
@@ -174,6 +174,9 @@ def _workers(arguments: Namespace) -> Workers:
 def _settings(arguments: Namespace) -> Settings:
     if arguments.resume and not arguments.out:
         msg = "--resume needs --out, the folder of the checkpoints."
+        raise DataError(msg)
+    if arguments.out and not arguments.resume and any(arguments.out.rglob("*.safetensors")):
+        msg = f"{arguments.out} holds checkpoints of an earlier run. Add --resume to go on, or name another folder."
         raise DataError(msg)
     return Settings(arguments.seed, arguments.dtype, arguments.device, arguments.out, arguments.resume)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from dualnet.compare.decide import decided
 from dualnet.compare.pair import Pair
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
@@ -79,7 +80,7 @@ def climb(pair: Pair, how: Climb) -> Report:
         hint = did_you_mean(unknown[0], STAGES) or f" There are: {', '.join(STAGES)}."
         msg = f"There is no stage {unknown[0]!r}.{hint}"
         raise SpecError(msg)
-    report = Report(pair.spec.name, [side.label for side in pair.sides])
+    report = Report(_title(pair), [side.label for side in pair.sides])
     for name in STAGES:
         if name not in how.stages:
             report.stages.append(Stage(name, skipped="not asked for"))
@@ -91,7 +92,22 @@ def climb(pair: Pair, how: Climb) -> Report:
         report.stages.append(stage)
     if "feed" in how.feeds:
         report.source = how.feeds["feed"].source
+    _explain(report)
     return report
+
+
+def _title(pair: Pair) -> str:
+    """Return what is compared: one spec, or one against another."""
+    left, right = (side.spec for side in pair.sides)
+    return left.name if left == right else f"{left.name} against {right.name}"
+
+
+def _explain(report: Report) -> None:
+    """Point the stages that found no cause of their own to what the specs and the live layers say."""
+    seen = next((stage for stage in report.stages if stage.name == "structure" and stage.where), None)
+    for stage in report.stages:
+        if seen and stage is not seen and stage.verdict == "divergent" and stage.cause in ("", "unknown"):
+            stage.cause = f"{seen.where}: {seen.cause}, as structure says"
 
 
 def _stage(name: str, pair: Pair, how: Climb) -> Stage:
@@ -118,12 +134,16 @@ def _on_data(run: Callable[[Pair, Climb, Feed], Stage], name: str) -> Callable[[
     return stage
 
 
+def _training(pair: Pair, how: Climb, data: Feed) -> Stage:
+    return decided(lambda p: training.training(p, data, how.epochs, how.progress), pair)
+
+
 def _distillation(pair: Pair, how: Climb, data: Feed) -> Stage:
     wanted = pair.spec.student
     student = zoo.load(wanted.spec) if wanted else pair.spec
     loss = wanted.loss if wanted and isinstance(wanted.loss, Distillation) else Distillation()
     epochs = how.epochs or (wanted.epochs if wanted else 1)
-    return distillation.distillation(pair, student, loss, data, epochs, how.progress)
+    return decided(lambda p: distillation.distillation(p, student, loss, data, epochs, how.progress), pair)
 
 
 RULES: dict[str, Callable[[Pair, Climb], Stage]] = {
@@ -135,7 +155,7 @@ RULES: dict[str, Callable[[Pair, Climb], Stage]] = {
     "step": lambda pair, how: steps.step(pair, how.steps),
     "state": lambda pair, how: state.state(pair),
     "explanation": lambda pair, how: explanation.explanation(pair),
-    "training": _on_data(lambda pair, how, data: training.training(pair, data, how.epochs, how.progress), "training"),
+    "training": _on_data(_training, "training"),
     "accuracy": _on_data(
         lambda pair, how, data: accuracy.accuracy(pair, data, how.seeds, how.epochs or 1, how.progress), "accuracy"
     ),

@@ -6,11 +6,12 @@ from typing import Any
 
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Verdict, worst
+from dualnet.errors import SpecError, did_you_mean
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """What a climb found on one pair."""
+    """What a climb found on one pair: ``verdict``, ``stages``, ``not_checked``; ``str()`` tells it in lines."""
 
     name: str
     sides: list[str]
@@ -33,8 +34,30 @@ class Report:
         return {s.name: s.skipped or "nothing was there to compare" for s in self.stages if s.verdict == "not checked"}
 
     def stage(self, name: str) -> Stage:
-        """Return a stage by name."""
-        return next(stage for stage in self.stages if stage.name == name)
+        """Return a stage by name. Raises ``SpecError`` if there is none."""
+        found = next((stage for stage in self.stages if stage.name == name), None)
+        if found is None:
+            names = [stage.name for stage in self.stages]
+            msg = f"There is no stage {name!r}.{did_you_mean(name, names) or f' There are: {names}.'}"
+            raise SpecError(msg)
+        return found
+
+    def __str__(self) -> str:
+        """Return the verdict, a line for each stage, and what was not checked."""
+        drawn = [stage for stage in self.stages if stage.verdict != "not checked"]
+        lines = [f"{self.name} ({' and '.join(self.sides)}): {self.verdict}"]
+        lines += [f"  {stage.name:13}{stage.verdict:11}{stage.where or stage.note}" for stage in drawn]
+        return "\n".join([*lines, *(f"  not checked: {', '.join(names)}: {why}" for why, names in self.reasons())])
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.name}: {self.verdict}>"
+
+    def reasons(self) -> list[tuple[str, list[str]]]:
+        """Return why stages have no verdict, and which ones, a reason at a time."""
+        grouped: dict[str, list[str]] = {}
+        for name, why in self.not_checked.items():
+            grouped.setdefault(why, []).append(name)
+        return list(grouped.items())
 
     def to_data(self) -> dict[str, Any]:
         """Return the report as plain data."""

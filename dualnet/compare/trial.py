@@ -1,6 +1,5 @@
 """A trial: a few optimizer steps on random examples, from the pair's weights, leaving the session as it was."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np

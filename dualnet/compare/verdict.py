@@ -89,6 +89,8 @@ def _verdict(gap32: float, gap64: float, noises: list[float], same: float, balan
 
 def zero(in32: Array, in64: Array, reference: float = 0.0) -> bool:
     """Return whether a tensor is zero in exact arithmetic: its values shrink with the unit roundoff."""
+    if not (np.isfinite(in32).all() and np.isfinite(in64).all()):
+        return False
     small, large = _size(in64), _size(in32)
     if large == 0.0:
         return small <= SHRINKS_TO * ROUNDOFF["float32"] * reference

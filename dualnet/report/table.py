@@ -34,7 +34,7 @@ def parity(report: Report) -> str:
         "",
     ]
     lines += [line for stage in report.stages for line in _located(stage)]
-    lines += [f"not checked: {name}: {reason}" for name, reason in report.not_checked.items()]
+    lines += [f"not checked: {', '.join(names)}: {why}" for why, names in report.reasons()]
     return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
 
 
@@ -42,7 +42,7 @@ MEANING = {
     "equal": "both sides agree within float32's own noise",
     "rounding": "one function: what differs in float32 is rounding, in float64 it is gone",
     "unstable": "no verdict is possible: a side does not agree with itself, or amplifies a one-ulp change to the gap",
-    "divergent": "two functions: the difference stays in float64",
+    "divergent": "two functions: what differs is no rounding",
     "not checked": "nothing was compared",
 }
 

@@ -74,7 +74,8 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
 
     validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
     train, test = part(parts.train_images, parts.train_labels), part(parts.test_images, parts.test_labels)
-    return Feed(dataset.source, dataset.classes, train, validation, test)
+    source = dataset.source if limit is None else f"{dataset.source}; the first {limit:,} of each part"
+    return Feed(source, dataset.classes, train, validation, test)
 
 
 def _fits(spec: Spec) -> None:

@@ -1,12 +1,9 @@
 """Explanation: the saliency map |∂s/∂x| of the highest score (Simonyan et al. 2014), in evaluation mode."""
 
-from typing import Any
-
 import numpy as np
 
-from dualnet.backends.protocol import Session
-from dualnet.compare.pair import Pair, Side
-from dualnet.compare.stage import Stage, judged
+from dualnet.compare.pair import Pair
+from dualnet.compare.stage import Stage, judged, largest
 
 
 def explanation(pair: Pair) -> Stage:
@@ -18,11 +15,10 @@ def explanation(pair: Pair) -> Stage:
     chosen = [np.zeros_like(output) for output in scores]
     chosen[0][np.arange(pair.size), scores[0].argmax(axis=1)] = 1.0
 
-    def run(side: Side, session: Session) -> dict[str, Any]:
-        found = session.gradients(pair.inputs, None, chosen)["inputs"]
-        return {f"saliency of {name}": np.abs(array) for name, array in found.items()}
-
-    stage = Stage("explanation", judged(pair, pair.each(run)))
+    made = pair.each(lambda side, session: session.gradients(pair.inputs, None, chosen))
+    maps = {key: {f"saliency of {n}": np.abs(a) for n, a in found["inputs"].items()} for key, found in made.items()}
+    layers = made[pair.left.label, "float64"]["layers"].values()
+    stage = Stage("explanation", judged(pair, maps, reference=max(largest(array) for array in layers)))
     first = stage.first("divergent")
     stage.where = first.name if first else ""
     stage.note = f"saliency maps of {pair.size} examples"
