@@ -13,6 +13,23 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.specs.kinds import KINDS, LARGEST, Kind, TooLargeError, anything, choice, instance, optional
 
+# What Keras calls what is spelt too differently here for "did you mean" to see.
+ALSO_CALLED = {
+    "Dense": "Linear",
+    "MaxPooling2D": "MaxPool2d",
+    "AveragePooling2D": "AvgPool2d",
+    "AdaptiveAveragePooling2D": "AdaptiveAvgPool2d",
+    "GlobalAveragePooling2D": "AdaptiveAvgPool2d",
+    "BatchNormalization": "BatchNorm2d",
+    "LayerNormalization": "LayerNorm",
+    "GroupNormalization": "GroupNorm",
+    "Concatenate": "Concat",
+    "GlorotUniform": "XavierUniform",
+    "GlorotNormal": "XavierNormal",
+    "HeUniform": "KaimingUniform",
+    "HeNormal": "KaimingNormal",
+}
+
 
 @dataclass(frozen=True)
 class Node:
@@ -80,7 +97,11 @@ def shown(value: Any) -> str:
 def make(family: type[Node], op: str, arguments: dict[str, Any], where: str) -> Node:
     """Return the node named ``op`` of a family, built from plain data; ``where`` opens every message."""
     if not isinstance(op, str) or op not in family.registry:
-        hint = did_you_mean(shown(op), family.registry) or f" Known: {', '.join(sorted(family.registry))}."
+        meant = ALSO_CALLED.get(str(op)[:40])
+        hint = (
+            f" Here it is called {meant!r}." if meant in family.registry else did_you_mean(shown(op), family.registry)
+        )
+        hint = hint or f" Known: {', '.join(sorted(family.registry))}."
         msg = f"{where}: unknown {family.__name__.lower()} {shown(op)}.{hint}"
         raise SpecError(msg)
     node: Node = construct(family.registry[op], arguments, where)

@@ -20,7 +20,8 @@ FLAT = 'name = "net"\ninputs = [6]\nlayers = ['
 CODE = "__import__('pathlib').Path('ran').touch()"
 
 TEXTS = {
-    "unknown layer": (FLAT + '{op = "Dense"}]', r"layers\[0\]: unknown layer 'Dense'.*Known: .*Linear"),
+    "unknown layer": (FLAT + '{op = "Perceptron"}]', r"layers\[0\]: unknown layer 'Perceptron'.*Known: .*Linear"),
+    "Keras's name of a layer": (FLAT + '{op = "Dense"}]', r"unknown layer 'Dense'\. Here it is called 'Linear'\."),
     "misspelt layer": (FLAT + '{op = "Liner", features = 2}]', r"unknown layer 'Liner'\. Did you mean 'Linear'\?"),
     "misspelt field": (FLAT + '{op = "Linear", feature = 2}]',
                        r"Linear has no field 'feature'\. Did you mean 'features'"),
