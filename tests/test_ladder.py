@@ -94,6 +94,11 @@ def test_bad_words_are_refused() -> None:
         dualnet.check(DIGITS, stages=("forward",), backends=("troch", "keras"))
 
 
+def test_an_autoencoder_is_stepped_on_its_own_input() -> None:
+    report = dualnet.check("autoencoder", stages=("gradients", "step"), climb_options={"steps": 3})
+    assert report.agrees, report.to_json()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", zoo.names())

@@ -73,7 +73,8 @@ def teacher(spec: Spec, count: int) -> Array | None:
 def _begin(side: Side, session: Session, data: Examples, start: Arrays) -> None:
     session.load(start)
     soft = teacher(side.spec, len(data.labels))
-    session.hold("random", data.inputs, targets(side.spec, data.inputs, data.labels), data.labels, soft)
+    labels = data.labels if classifies(side.spec.training.loss) else None
+    session.hold("random", data.inputs, targets(side.spec, data.inputs, data.labels), labels, soft)
 
 
 def trained(
