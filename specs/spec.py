@@ -122,11 +122,3 @@ class Spec(Node):
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter and buffer by full name, in graph order."""
         return parameters(self.graph, self.init)
-
-
-def student_name(spec: Spec) -> str:
-    """Return the name of the student's spec. Raises ``SpecError`` if the spec has none."""
-    if spec.student is None:
-        msg = f"Spec {spec.name!r} names no student."
-        raise SpecError(msg)
-    return spec.student.spec

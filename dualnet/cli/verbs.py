@@ -1,5 +1,6 @@
 """The verbs: each reads its arguments, runs one public capability in workers, and prints its tables."""
 
+import math
 from argparse import Namespace
 from dataclasses import replace
 from typing import Any
@@ -104,7 +105,7 @@ def show(arguments: Namespace) -> int:
 def list_zoo(arguments: Namespace) -> int:
     """Print the zoo."""
     specs = [zoo.load(name) for name in zoo.names()]
-    counts = [sum(_size(p.shape) for p in spec.parameters.values() if p.trainable) for spec in specs]
+    counts = [sum(math.prod(p.shape) for p in spec.parameters.values() if p.trainable) for spec in specs]
     rows = [(spec.name, f"{count:,}", spec.about) for spec, count in zip(specs, counts, strict=True)]
     print(
         tabulate(
@@ -188,7 +189,7 @@ def _trained(spec: Spec, arguments: Namespace) -> Spec:
     rate = getattr(arguments, "learning_rate", None)
     if rate is not None:
         changed["optimizer"] = replace(spec.training.optimizer, learning_rate=rate)
-    return replace(spec, training=replace(spec.training, **changed))
+    return text.with_fields(spec, **changed)
 
 
 def _backends(name: str) -> list[str]:
@@ -213,10 +214,3 @@ def _place(name: str) -> str:
     except DataError as error:
         return str(error)
     return f"{place.path} ({place.how})" if place.path else place.how
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total

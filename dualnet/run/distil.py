@@ -13,7 +13,7 @@ from dualnet.backends.protocol import Array
 from dualnet.errors import SpecError
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
-from dualnet.run.plan import Epoch, Progress, Settings, silent
+from dualnet.run.plan import Epoch, Progress, Settings, saying, silent
 from dualnet.run.train import accuracy, train_session
 from dualnet.specs.losses import Distillation
 from dualnet.specs.spec import Spec
@@ -68,16 +68,12 @@ def _side(
         out = settings.out / role.replace(" ", "_") if settings.out else None
         taught = soft if isinstance(spec.training.loss, Distillation) else None
         own = replace(settings, out=out)
-        trained = train_session(name, session, spec, feed, own, _named(progress, role), taught)
+        trained = train_session(name, session, spec, feed, own, saying(progress, f"{role}, {{}}"), taught)
         histories[role], losses[role] = trained.history, trained.losses
         logits[role] = session.predict("test")
         if soft is None:
             soft = {part: session.predict(part) for part in feed.parts()}
     return Distilled(histories, logits[ROLES[0]], logits, losses)
-
-
-def _named(progress: Progress, role: str) -> Progress:
-    return lambda side, done, total, what: progress(side, done, total, f"{role}, {what}")
 
 
 def _match(teacher: Spec, student: Spec) -> None:

@@ -10,7 +10,7 @@ from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import load_dataset, mean_std, normalise, split, to_float
 from dualnet.errors import SpecError
 from dualnet.specs.losses import Loss, classifies, dense
-from dualnet.specs.spec import Spec
+from dualnet.specs.spec import Spec, Training
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Feed:
             labels = part.labels if labelled else None
             targets = part.targets(loss, len(self.classes))
             session.hold(name, part.inputs, targets, labels, soft.get(name) if soft else None)
+
+    def steps(self, training: Training) -> int:
+        """Return how many optimizer steps all epochs of a training take."""
+        return training.epochs * -(-len(self.train.labels) // training.batch_size)
 
     def parts(self) -> dict[str, Part]:
         """Return the parts that hold anything, by name."""

@@ -12,6 +12,11 @@ def silent(side: str, done: int, total: int, what: str) -> None:
     """Show no progress."""
 
 
+def saying(progress: Progress, words: str) -> Progress:
+    """Return a progress that puts what is going on into ``words``, at their ``{}``."""
+    return lambda side, done, total, what: progress(side, done, total, words.format(what))
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints.

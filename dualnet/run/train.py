@@ -67,7 +67,7 @@ def train_session(
     if settings.ulps:
         session.load(nudged(session.weights(), settings.seed, settings.ulps))
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
-    identity = checkpoints.identity(spec, settings, feed, soft)
+    identity = checkpoints.identity(spec, settings, feed, soft) if checkpoint else {}
     if checkpoint and settings.resume and checkpoint.exists():
         trained.history = checkpoints.resume(checkpoint, session, identity, training.epochs)
     for epoch in range(len(trained.history), training.epochs):

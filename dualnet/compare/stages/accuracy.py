@@ -10,7 +10,7 @@ from dualnet.compare.stage import Stage
 from dualnet.compare.tolerance import ACCURACY_MARGIN, CONFIDENCE, FALSE_ALARM
 from dualnet.compare.verdict import Finding, Verdict
 from dualnet.run.feed import Feed
-from dualnet.run.plan import Progress, Settings, silent
+from dualnet.run.plan import Progress, Settings, saying, silent
 from dualnet.run.train import train_session
 
 
@@ -63,7 +63,7 @@ def accuracy(pair: Pair, feed: Feed, seeds: int = 3, epochs: int = 1, progress: 
 def _score(pair: Pair, side: Side, feed: Feed, seed: int, epochs: int, progress: Progress) -> float:
     spec = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
     session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=seed)
-    show: Progress = lambda label, done, total, text: progress(label, done, total, f"seed {seed}, {text}")  # noqa: E731
+    show = saying(progress, f"seed {seed}, {{}}")
     trained = train_session(side.label, session, spec, feed, Settings(seed, pair.dtype, pair.device), show)
     found = trained.history[-1].test_accuracy
     # Of a net that gives NaN, an accuracy says nothing.

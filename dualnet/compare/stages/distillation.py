@@ -22,8 +22,7 @@ def distillation(
 
     def runs(side: Side) -> list[Distilled]:
         teacher = replace(side.spec, training=replace(side.spec.training, epochs=epochs))
-        steps = epochs * -(-len(feed.train.labels) // teacher.training.batch_size)
-        turns = (0, curves.ulps(steps)) if side is pair.left else (0,)
+        turns = (0, curves.ulps(feed.steps(teacher.training))) if side is pair.left else (0,)
         all_settings = [Settings(pair.seed, pair.dtype, pair.device, ulps=ulps) for ulps in turns]
         names = [side.backend]
         return [distil(pair.host, names, teacher, student, loss, feed, s, progress)[names[0]] for s in all_settings]

@@ -7,7 +7,7 @@ from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
 from dualnet.run.feed import Feed
-from dualnet.run.plan import Progress, Settings, silent
+from dualnet.run.plan import Progress, Settings, saying, silent
 from dualnet.run.train import Trained, summary, train_session
 
 
@@ -29,17 +29,13 @@ def _runs(pair: Pair, side: Side, feed: Feed, epochs: int | None, progress: Prog
     """Return a side's run, and for the left one another, a few ulps off."""
     spec = side.spec if epochs is None else replace(side.spec, training=replace(side.spec.training, epochs=epochs))
     found = []
-    steps = spec.training.epochs * -(-len(feed.train.labels) // spec.training.batch_size)
+    steps = feed.steps(spec.training)
     for ulps in (0, curves.ulps(steps)) if side is pair.left else (0,):
         session = pair.host.open(side.backend, spec, device=pair.device, dtype=pair.dtype, seed=pair.seed)
-        show = _named(progress, f", {ulps} ulps off" if ulps else "")
+        show = saying(progress, f"{{}}, {ulps} ulps off" if ulps else "{}")
         settings = Settings(pair.seed, pair.dtype, pair.device, ulps=ulps)
         found.append(train_session(side.label, session, spec, feed, settings, show))
     return found
-
-
-def _named(progress: Progress, what: str) -> Progress:
-    return lambda label, done, total, text: progress(label, done, total, text + what)
 
 
 def _last(result: Trained) -> str:
