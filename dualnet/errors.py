@@ -3,6 +3,7 @@
 DualnetError                    caught by the command line: one message, exit code 2
 ├── SpecError (ValueError)      a spec that is malformed or whose shapes cannot flow
 ├── UnsupportedError            a backend that refuses a value of a spec, by name
+├── TraceError                  live code that cannot be read as a program
 ├── DataError                   a data set that is missing, truncated or corrupt
 ├── WeightsError                a weight file or a set of arrays that does not fit the spec
 ├── DeviceError                 a device or precision that this machine does not have
@@ -23,6 +24,10 @@ class SpecError(DualnetError, ValueError):
 
 class UnsupportedError(DualnetError):
     """A backend refuses a value of a spec, by name."""
+
+
+class TraceError(DualnetError):
+    """Live code that cannot be read as a program."""
 
 
 class DataError(DualnetError):
