@@ -1,0 +1,208 @@
+"""Writing: a program as Keras source, the order of its weights, and a live model made by running that source."""
+
+import ast
+import inspect
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from dualnet.backends.keras import device as devices  # first: it decides how TensorFlow starts
+
+import keras  # isort: skip
+
+from dualnet.backends.keras import parts
+from dualnet.backends.keras.write_elementwise import ELEMENTWISE
+from dualnet.backends.keras.write_index import INDEX
+from dualnet.backends.keras.write_layers import LAYERS
+from dualnet.backends.keras.write_math import MATH
+from dualnet.backends.keras.write_pool import POOL
+from dualnet.backends.keras.write_random import RANDOM
+from dualnet.backends.keras.write_recurrent import RECURRENT
+from dualnet.backends.source.classes import Words
+from dualnet.backends.source.code import Default, Lit, code, invoke
+from dualnet.backends.source.document import Document, document
+from dualnet.backends.source.form import Axes, Storage, shape_of
+from dualnet.backends.source.printing import Style
+from dualnet.backends.source.views import VIEWS
+from dualnet.backends.source.writer import Frame
+from dualnet.specs.program import Program, Sym, Tensor
+
+assert devices is not None  # imported for what it does
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    return frozenset(dir(keras.Model)) | {"layers"}
+
+
+@dataclass
+class KerasTarget:
+    """Keras's words."""
+
+    name: str = "keras"
+    rules: dict[str, Any] = field(
+        default_factory=lambda: {
+            **VIEWS, **ELEMENTWISE, **MATH, **INDEX, **LAYERS, **POOL, **RANDOM, **RECURRENT,
+        }  # fmt: skip
+    )
+    reserved: frozenset[str] = field(default_factory=_reserved)
+    containers: frozenset[str] = frozenset({"Sequential"})
+    words: Words = Words("keras.Sequential([", "])", ".layers[{}]")
+    style: Style = Style("layers.Layer", "call", mode="training=False")
+    root_base: str = "keras.Model"
+
+    def reshape(self, frame: Frame, storage: Storage, axes: Axes) -> Any:
+        """``ops.reshape``; ``ops.expand_dims`` and ``ops.squeeze`` where they say it."""
+        before, after = shape_of(storage.physical), shape_of(axes)
+        x = frame.code(storage)
+        for index in range(len(after)):
+            if after[index] == 1 and (*after[:index], *after[index + 1 :]) == before:
+                return invoke("ops.expand_dims", x, axis=index)
+        for index in range(len(before)):
+            if before[index] == 1 and (*before[:index], *before[index + 1 :]) == after:
+                return invoke("ops.squeeze", x, axis=index)
+        return code("ops.reshape({}, {})", x, frame.sizes(after))
+
+    def transpose(self, frame: Frame, storage: Storage, order: tuple[int, ...]) -> Any:
+        """``ops.transpose``."""
+        return code("ops.transpose({}, {})", frame.code(storage), Lit(order, "order"))
+
+    def shuffle(self, frame: Frame, storage: Storage, axis: int, places: list[int]) -> Any:
+        """``ops.take`` with the places as a list; the channel shuffle of a few groups as what it is."""
+        made = steady(places)
+        text = f"np.arange({len(places)}).reshape({made[0]}, {made[1]}).T.ravel()" if made else None
+        return code("ops.take({}, {}, axis={})", frame.code(storage), text or Lit(places, "places"), Lit(axis, "axis"))
+
+    def weight(self, frame: Frame, name: str, storage: Storage, axes: Axes) -> Any:
+        """``self.add_weight``."""
+        weight = frame.program.weights[storage.held]
+        floats = weight.tensor.dtype.startswith("float")
+        options: dict[str, Any] = {} if floats else {"dtype": weight.tensor.dtype}
+        if not floats or not weight.trainable:
+            options["initializer"] = "zeros"
+        return invoke(
+            "self.add_weight",
+            shape=Lit(shape_of(axes), "shape"),
+            **options,
+            trainable=Default(weight.trainable, True),
+            name=name,
+        )
+
+    def size(self, storage: Storage, axis: int, frame: Frame) -> Any:
+        """``ops.shape(x)[axis]``."""
+        return code(f"ops.shape({{}})[{axis}]", frame.code(storage))
+
+    def literal(self, value: Any, dtype: str) -> Any:
+        """A number."""
+        return Lit(value)
+
+
+def steady(places: list[int]) -> tuple[int, int] | None:
+    """Return the rows and columns of which reading by columns gives these places."""
+    step = places[1] - places[0] if len(places) > 1 else 0
+    rows = len(places) // step if step > 0 and len(places) % step == 0 else 0
+    wanted = [row * step + column for column in range(step) for row in range(rows)]
+    return (rows, step) if rows and wanted == places else None
+
+
+def orders(program: Program) -> list[tuple[int, ...]]:
+    """Return the order of axes in which the Keras model takes each input: channels-last for images."""
+    return [_order(program, name, tensor) for name, tensor in program.inputs.items()]
+
+
+SPATIAL = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "batch_norm"}
+SPATIAL |= {f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg", "adaptive_max", "lp") for n in (1, 2, 3)}
+SPATIAL |= {"instance_norm", "group_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"}
+TRANSPARENT = {"add", "sub", "mul", "div", "relu", "pad", "constant_pad_nd", "clone", "contiguous", "cat", "where", "clamp"}
+TRANSPARENT |= {"dropout", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "neg", "reflection_pad2d", "replication_pad2d"}
+
+
+def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
+    rank = len(tensor.shape)
+    if program.origin == "keras" or rank < 3 or not tensor.dtype.startswith("float"):
+        return tuple(range(rank))
+    last = (0, *range(2, rank), 1)
+    if rank == 4:
+        return last
+    names = {name}
+    for op in program.root.ops():
+        if names.intersection(op.refs()):
+            if op.op in SPATIAL and len(program.wires[op.results[0]].shape) >= rank - 1:
+                return last
+            if op.op in TRANSPARENT and len(program.wires[op.results[0]].shape) == rank:
+                names.update(op.results)
+    return tuple(range(rank))
+
+
+def write(program: Program) -> Document:
+    """Return a program as Keras source. Raises ``UnsupportedError`` listing every op that Keras cannot express."""
+    return document(program, KerasTarget(), orders(program), assemble)
+
+
+def assemble(program: Program, made: Document, classes: list[str]) -> str:
+    """Return the whole file: imports, the parts it needs, its classes, and how to build it and load its weights."""
+    needed = _parts(made.parts | {"load_weights"} if made.carries else made.parts)
+    body = "\n\n\n".join([*needed, *classes, *_build(program, made), *_loading(made)])
+    imports = [f"import {name}" for name in ("json", "math") if _reads(body, name)]
+    framework = ["import keras", *(["import numpy as np"] if _reads(body, "np") else [])]
+    framework += ["import tensorflow as tf"] if _reads(body, "tf") else []
+    names = [name for name in ("layers", "ops") if _reads(body, name)]
+    framework += [f"from keras import {', '.join(names)}"] if names else []
+    head = f'"""{program.name}, ported{_origin(program)}."""\n\n'
+    top = "\n".join(imports) + "\n\n" if imports else ""
+    return head + top + "\n".join(framework) + "\n\n\n" + body + "\n"
+
+
+def _origin(program: Program) -> str:
+    return {"torch": " from PyTorch", "keras": ""}.get(program.origin, "")
+
+
+def _reads(body: str, name: str) -> bool:
+    tree = ast.parse(body)
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
+
+
+def _loading(made: Document) -> list[str]:
+    return [inspect.getsource(parts.load_weights).rstrip(), inspect.getsource(parts.variable).rstrip()] if made.carries else []
+
+
+def _parts(names: set[str]) -> list[str]:
+    """Return the source of parts and of what they use, what is used first."""
+    found: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in found or name in ("load_weights", "variable"):
+            return
+        source = inspect.getsource(getattr(parts, name)).rstrip()
+        names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+        local = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        for word in dict.fromkeys(node.id for node in names):
+            if word != name and word not in local and _own(word):
+                add(word)
+        found[name] = source
+
+    for name in sorted(names):
+        add(name)
+    return list(found.values())
+
+
+def _own(name: str) -> bool:
+    return getattr(getattr(parts, name, None), "__module__", "") == parts.__name__
+
+
+def _build(program: Program, made: Document) -> list[str]:
+    """Return the function that builds the model."""
+    zeros = []
+    for (name, tensor), order in zip(program.inputs.items(), made.in_orders, strict=True):
+        sizes = [1 if isinstance(size, Sym) else size for size in tensor.shape]
+        shape = tuple(sizes[axis] for axis in order)
+        dtype = "" if tensor.dtype.startswith("float") else f', dtype="{tensor.dtype}"'
+        zeros.append((name, f"ops.zeros({shape}{dtype})"))
+    lines = ["def build(weights=None):"]
+    layout = "; ".join(made.layouts)
+    lines += [f'    """Return the model, with the weights of a .safetensors file if given. It takes {layout}."""']
+    lines += [f"    model = {made.root}()"]
+    lines += [f"    model({', '.join(text for _, text in zeros)})  # makes every variable"]
+    if made.carries:
+        lines += ["    if weights is not None:", "        load_weights(model, weights)"]
+    return ["\n".join([*lines, "    return model"])]

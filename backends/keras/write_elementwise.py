@@ -1,0 +1,455 @@
+"""Elementwise: arithmetic, comparisons and activations as Keras writes them; operands are lined up by the writer."""
+
+import math
+from typing import Any
+
+from dualnet.backends.source.code import Default, Lit, Many, code, invoke
+from dualnet.backends.source.form import Storage, Value
+from dualnet.backends.source.rules import Rule, given, kept, lies, like
+from dualnet.backends.source.writer import Frame
+from dualnet.errors import UnsupportedError
+from dualnet.specs.program import ByMode, Held, Op, Ref, Sym
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+def dtype_code(name: str) -> Any:
+    """Return the code of a data type: floats are whatever the model computes in."""
+    return "self.compute_dtype" if name == "float32" else Lit(name, "dtype")
+
+
+def cast(frame: Frame, expression: Any, name: str) -> Any:
+    """Return an expression cast to a data type."""
+    return code("ops.cast({}, {})", expression, dtype_code(name))
+
+
+def operand(frame: Frame, argument: Any, dtype: str) -> Value:
+    """Return an operand in the data type in which the op computes."""
+    if isinstance(argument, Sym):
+        return Value((), Storage(cast(frame, frame.size(argument), dtype), (), dtype))
+    if isinstance(argument, ByMode):
+        frame.module.moody = True
+        chosen = code("({} if training else {})", Lit(argument.training), Lit(argument.inference))
+        return Value((), Storage(chosen, (), dtype))
+    value = frame.value(argument)
+    if not isinstance(argument, (Ref, Held)):
+        kind = float if dtype in FLOATS and isinstance(argument, (int, float)) and not isinstance(argument, bool) else None
+        return Value((), Storage(Lit(kind(argument) if kind else argument), (), dtype))
+    if isinstance(value.storage.code, Lit) or value.dtype == dtype:
+        return value
+    return like(frame, frame.settled_weight(value), cast(frame, lies(frame, value), dtype), dtype=dtype)
+
+
+def common(frame: Frame, *arguments: Any) -> str:
+    """Return the data type in which an op on several operands computes: the widest of its tensors."""
+    tensors = [frame.value(a) for a in arguments if isinstance(a, (Ref, Held))]
+    ranked = [t for t in tensors if t.rank and not isinstance(t.storage.code, Lit)] or tensors
+    found = max((t.dtype for t in ranked), key=_width, default="float32")
+    others = [t.dtype for t in tensors if t.dtype in FLOATS]
+    numbers = [a for a in arguments if isinstance(a, float)]
+    return found if found in FLOATS or not (others or numbers) else max(others, key=_width, default="float32")
+
+
+def _width(name: str) -> int:
+    order = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+    return order.index(name) if name in order else len(order)
+
+
+def unary(target: str, layer: str = "") -> Rule:
+    """Return the rule of a function of one tensor."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        value = given(frame)
+        if value.dtype not in FLOATS and frame.dtype() in FLOATS:
+            value = operand(frame, op.arguments["input"], frame.dtype())
+        x = lies(frame, value)
+        return like(frame, value, invoke(target, x), layer=code(layer) if layer else None)
+
+    return rule
+
+
+def formula(template: str, *parts: str, layer: str = "") -> Rule:
+    """Return the rule of a template in which every ``{}`` is the tensor."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        value = given(frame)
+        if value.dtype not in FLOATS and frame.dtype() in FLOATS:
+            value = operand(frame, op.arguments["input"], frame.dtype())
+        frame.writer.parts.update(parts)
+        x = lies(frame, value)
+        return like(frame, value, code(template, *[x] * template.count("{}")), layer=code(layer) if layer else None)
+
+    return rule
+
+
+def binary(template: str, names: tuple[str, str] = ("input", "other"), floats: bool = False) -> Rule:
+    """Return the rule of a function of two operands that broadcast."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        one, other = (op.arguments[name] for name in names)
+        dtype = common(frame, one, other)
+        dtype = frame.dtype() if floats and dtype not in FLOATS else dtype
+        values = [operand(frame, argument, dtype) for argument in (one, other)]
+        (left, right), logical, physical = frame.aligned(values)
+        scale = op.arguments.get("alpha", 1)
+        if scale != 1:
+            right = code("{} * {}", Lit(scale, "alpha"), right)
+        return frame.made(code(template, _held(left), _held(right)), logical, physical)
+
+    return rule
+
+
+def _held(expression: Any) -> Any:
+    return expression
+
+
+def reverse(template: str) -> Rule:
+    """Return the rule of ``rsub``: operands change places."""
+    return binary(template, ("other", "input"))
+
+
+def division(frame: Frame, op: Op) -> Value:
+    """``div``, with its rounding."""
+    mode = op.arguments.get("rounding_mode")
+    whole = frame.dtype() not in FLOATS
+    if mode == "floor":
+        return binary("ops.floor_divide({}, {})")(frame, op)  # type: ignore[no-any-return]
+    if mode == "trunc":
+        frame.writer.parts.add("trunc_divide")
+        return binary("trunc_divide({}, {})")(frame, op)  # type: ignore[no-any-return]
+    return binary("{} / {}", floats=not whole)(frame, op)  # type: ignore[no-any-return]
+
+
+def pieces(*names: str, template: str, parts: tuple[str, ...] = ()) -> Rule:
+    """Return the rule of a function of several tensors that broadcast, in the order of ``names``."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        frame.writer.parts.update(parts)
+        dtype = frame.dtype()
+        values = [operand(frame, op.arguments[name], dtype) for name in names]
+        codes, logical, physical = frame.aligned(values)
+        return frame.made(code(template, *codes), logical, physical)
+
+    return rule
+
+
+def where(frame: Frame, op: Op) -> Value:
+    """``where(condition, input, other)``."""
+    if "other" not in op.arguments and "input" not in op.arguments:
+        msg = "where(condition) alone gives a shape that depends on values"
+        raise UnsupportedError(msg)
+    dtype = frame.dtype()
+    names = ("input", "other")
+    values = [operand(frame, op.arguments["condition"], "bool")]
+    values += [operand(frame, op.arguments[name], dtype) for name in names]
+    codes, logical, physical = frame.aligned(values)
+    codes = [cast(frame, c, dtype) if isinstance(c, Lit) and all(isinstance(x, Lit) for x in codes[1:]) else c for c in codes]
+    return frame.made(code("ops.where({}, {}, {})", *codes), logical, physical)
+
+
+def masked_fill(frame: Frame, op: Op) -> Value:
+    """``masked_fill(input, mask, value)``."""
+    dtype = frame.dtype()
+    values = [operand(frame, op.arguments["mask"], "bool")]
+    values += [operand(frame, op.arguments[name], dtype) for name in ("value", "input")]
+    codes, logical, physical = frame.aligned(values)
+    return frame.made(code("ops.where({}, {}, {})", *codes), logical, physical)
+
+
+def clamp(frame: Frame, op: Op) -> Value:
+    """``clamp(input, min, max)``: the gradient at the bounds is 1, as PyTorch's."""
+    low, high = op.arguments.get("min"), op.arguments.get("max")
+    if isinstance(low, (Ref, Held)) or isinstance(high, (Ref, Held)):
+        bounds = [name for name in ("min", "max") if op.arguments.get(name) is not None]
+        dtype = frame.dtype()
+        values = [operand(frame, op.arguments[name], dtype) for name in ("input", *bounds)]
+        codes, logical, physical = frame.aligned(values)
+        text = "{}"
+        for name in bounds:
+            text = f"ops.{name}imum({text}, {{}})"
+        return frame.made(code(text, *codes), logical, physical)
+    value = operand(frame, op.arguments["input"], frame.dtype())
+    x = lies(frame, value)
+    low = Lit(-math.inf if low is None else low, "low")
+    high = Lit(math.inf if high is None else high, "high")
+    if value.dtype not in FLOATS:
+        text = "{}"
+        parts: list[Any] = [x]
+        if low.value != -math.inf:
+            text, parts = f"ops.maximum({text}, {{}})", [*parts, low]
+        if high.value != math.inf:
+            text, parts = f"ops.minimum({text}, {{}})", [*parts, high]
+        return like(frame, value, code(text, *parts))
+    if op.op in ("relu6", "hardtanh") :
+        frame.writer.parts.add("hardtanh")
+        return like(frame, value, code("hardtanh({}, {}, {})", x, low, high))
+    frame.writer.parts.add("clamp")
+    return like(frame, value, code("clamp({}, {}, {})", x, low, high))
+
+
+def hardtanh(frame: Frame, op: Op) -> Value:
+    """``hardtanh``: the gradient at the bounds is 0, as PyTorch's."""
+    value = given(frame)
+    frame.writer.parts.add("hardtanh")
+    low, high = (0.0, 6.0) if op.op == "relu6" else (op.arguments.get("min_val", -1.0), op.arguments.get("max_val", 1.0))
+    return like(frame, value, code("hardtanh({}, {}, {})", lies(frame, value), Lit(float(low), "low"), Lit(float(high), "high")))
+
+
+def configured(part: str, **options: Any) -> Rule:
+    """Return the rule of a part with numbers: keyword of the part = (ATen's name, default)."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        value = given(frame)
+        frame.writer.parts.add(part)
+        chosen = {key: op.arguments.get(name, default) for key, (name, default) in options.items()}
+        made = invoke(part, lies(frame, value), **{k: Default(v, options[k][1]) for k, v in chosen.items()})
+        return like(frame, value, made)
+
+    return rule
+
+
+def gelu(frame: Frame, op: Op) -> Value:
+    """``gelu``, exact or by tanh."""
+    value = given(frame)
+    frame.writer.parts.add("gelu")
+    tanh = op.arguments.get("approximate", "none") == "tanh"
+    x = lies(frame, value)
+    made = invoke("gelu", x, approximate=Default(tanh, False))
+    layer = code("layers.Activation(gelu)") if not tanh else None
+    return like(frame, value, made, layer)
+
+
+def softmax(name: str) -> Rule:
+    """Return the rule of ``softmax`` and its like, along an axis."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        value = given(frame)
+        if value.dtype not in FLOATS:
+            value = operand(frame, op.arguments["input"], frame.dtype())
+        x, order = frame.whole(value)
+        axis = order.index(op.arguments["dim"] % max(value.rank, 1)) if value.rank else 0
+        axis = -1 if axis == value.rank - 1 else axis
+        made = invoke(f"ops.{name}", x, axis=Default(axis, -1))
+        layer = invoke("layers.Softmax", axis=Default(axis, -1)) if name == "softmax" else None
+        return kept(frame, value, order, made, layer)
+
+    return rule
+
+
+def to(frame: Frame, op: Op) -> Value:
+    """``to``, ``_to_copy``, ``type_as``: a cast, where the type changes."""
+    value = frame.tensor("input")
+    assert value is not None  # ATen's schema
+    if value.dtype == frame.dtype():
+        return value
+    if isinstance(value.storage.code, Lit):
+        kinds: dict[str, Any] = {"bool": bool, **dict.fromkeys(FLOATS, float)}
+        number = kinds.get(frame.dtype(), int)(value.storage.code.value)
+        return Value((), Storage(Lit(number), (), frame.dtype()))
+    expression = lies(frame, value)
+    if value.dtype in FLOATS and frame.dtype() not in (*FLOATS, "bool"):
+        frame.writer.parts.add("truncate")
+        return like(frame, value, code("truncate({}, {})", expression, Lit(frame.dtype(), "dtype")))
+    return like(frame, value, cast(frame, expression, frame.dtype()))
+
+
+def by_mode(frame: Frame, op: Op) -> Value:
+    """One wire in training, another in evaluation."""
+    frame.module.moody = True
+    values = [frame.value(op.arguments[name]) for name in ("training", "inference")]
+    values = [frame.settled_weight(value) for value in values]
+    (one, other), logical, physical = frame.aligned(values)
+    return frame.made(code("{} if training else {}", one, other), logical, physical)
+
+
+def copy(frame: Frame, op: Op) -> Value:
+    """``copy(input, src)``: the source, broadcast to the input's shape, in its type."""
+    source = operand(frame, op.arguments["src"], frame.dtype())
+    return broadcast(frame, source, frame.out())
+
+
+def expand(frame: Frame, op: Op) -> Value:
+    """``expand``, ``expand_as``: the shape is what the program says comes out."""
+    return broadcast(frame, given(frame), frame.out())
+
+
+def broadcast(frame: Frame, value: Value, shape: Any) -> Value:
+    """Return a value repeated along its axes of size 1 to a shape."""
+    lead = len(shape) - value.rank
+    if not lead and value.shape == tuple(shape):
+        return value
+    value = Value(((),) * lead + value.axes, value.storage) if value.rank else Value(((),) * lead, value.storage)
+    if not value.placed or value.rank == lead:
+        order = list(range(value.rank))
+        x = frame.code(frame.form(value, value.logical)) if value.rank > lead else frame.code(value.storage)
+    else:
+        x, order = frame.whole(value)
+    from dualnet.backends.source.form import axes_of
+
+    logical = tuple(atoms or axes_of((size,))[0] for atoms, size in zip(value.logical, shape, strict=True))
+    sizes = frame.sizes(tuple(shape[axis] for axis in order), hole=False)
+    return frame.made(
+        code("ops.broadcast_to({}, {})", x, sizes), logical, tuple(logical[axis] for axis in order), value.dtype
+    )
+
+
+def _logical(name: str) -> Rule:
+    def rule(frame: Frame, op: Op) -> Value:
+        values = [operand(frame, op.arguments[key], "bool") for key in ("input", "other")]
+        codes, logical, physical = frame.aligned(values)
+        return frame.made(code(f"ops.logical_{name}({{}}, {{}})", *codes), logical, physical)
+
+    return rule
+
+
+def bitwise(name: str) -> Rule:
+    """Return the rule of a bitwise op; on booleans it is the logical one."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        if frame.dtype() == "bool":
+            return _logical(name)(frame, op)  # type: ignore[no-any-return]
+        return binary(f"ops.bitwise_{name}({{}}, {{}})")(frame, op)  # type: ignore[no-any-return]
+
+    return rule
+
+
+def negation(frame: Frame, op: Op) -> Value:
+    """``bitwise_not``, ``logical_not``."""
+    dtype = "bool" if op.op == "logical_not" else frame.dtype()
+    value = operand(frame, op.arguments["input"], dtype)
+    name = "logical_not" if dtype == "bool" else "bitwise_not"
+    return like(frame, value, invoke(f"ops.{name}", lies(frame, value)))
+
+
+def threshold(frame: Frame, op: Op) -> Value:
+    """``threshold``: x above it, else a value."""
+    value = given(frame)
+    x = lies(frame, value)
+    limit, other = (Lit(float(op.arguments[name]), name) for name in ("threshold", "value"))
+    return like(frame, value, code("ops.where({} > {}, {}, {})", x, limit, x, other))
+
+
+def power(frame: Frame, op: Op) -> Value:
+    """``pow``."""
+    exponent = op.arguments.get("exponent")
+    base = op.arguments["input"]
+    if exponent == 2 and not isinstance(exponent, bool):
+        return unary("ops.square")(frame, op)  # type: ignore[no-any-return]
+    if exponent == 0.5:
+        return unary("ops.sqrt")(frame, op)  # type: ignore[no-any-return]
+    dtype = frame.dtype()
+    values = [operand(frame, argument, dtype) for argument in (base, exponent)]
+    if isinstance(values[0].storage.code, Lit):
+        values[0] = Value((), Storage(cast(frame, values[0].storage.code, dtype), (), dtype))
+    (left, right), logical, physical = frame.aligned(values)
+    return frame.made(code("{} ** {}", left, right), logical, physical)
+
+
+COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+PLAIN = (
+    "abs exp log log1p expm1 log2 log10 sqrt rsqrt sin cos tan asin:arcsin acos:arccos atan:arctan sinh cosh tanh "
+    "asinh:arcsinh acosh:arccosh atanh:arctanh erf erfinv floor ceil round sign square sigmoid reciprocal isnan "
+    "isinf isfinite log_sigmoid softsign exp2 sgn:sign absolute:abs arctan arcsin arccos real imag conj"
+)
+
+
+def _plain() -> dict[str, Rule]:
+    pairs = [word.partition(":") for word in PLAIN.split()]
+    return {name: unary(f"ops.{other or name}") for name, _, other in pairs}
+
+
+ELEMENTWISE: dict[str, Rule] = {
+    **_plain(),
+    "relu": unary("ops.relu", "layers.ReLU()"),
+    "sigmoid": unary("ops.sigmoid", 'layers.Activation("sigmoid")'),
+    "tanh": unary("ops.tanh", 'layers.Activation("tanh")'),
+    "silu": unary("ops.silu", 'layers.Activation("silu")'),
+    "mish": formula("mish({})", "mish"),
+    "neg": formula("-{}"),
+    "rsqrt": unary("ops.rsqrt"),
+    "reciprocal": formula("1.0 / {}"),
+    "frac": formula("{} - ops.trunc({})"),
+    "trunc": unary("ops.trunc"),
+    "fix": unary("ops.trunc"),
+    "erfc": formula("1.0 - ops.erf({})"),
+    "deg2rad": formula("{} * math.pi / 180.0"),
+    "rad2deg": formula("{} * 180.0 / math.pi"),
+    "sinc": formula("sinc({})", "sinc"),
+    "signbit": formula("{} < 0"),
+    "logit": configured("logit", eps=("eps", None)),
+    "special_expm1": unary("ops.expm1"),
+    "special_erf": unary("ops.erf"),
+    "hardsigmoid": formula("ops.clip({} + 3.0, 0.0, 6.0) / 6.0"),
+    "hardswish": formula("{} * ops.clip({} + 3.0, 0.0, 6.0) / 6.0"),
+    "hardtanh": hardtanh,
+    "relu6": hardtanh,
+    "softplus": configured("softplus", beta=("beta", 1.0), threshold=("threshold", 20.0)),
+    "leaky_relu": configured("leaky_relu", slope=("negative_slope", 0.01)),
+    "elu": configured("elu", alpha=("alpha", 1.0), scale=("scale", 1.0), input_scale=("input_scale", 1.0)),
+    "celu": configured("celu", alpha=("alpha", 1.0)),
+    "selu": formula("selu({})", "selu"),
+    "hardshrink": configured("hardshrink", lambd=("lambd", 0.5)),
+    "softshrink": configured("softshrink", lambd=("lambd", 0.5)),
+    "tanhshrink": formula("{} - ops.tanh({})"),
+    "threshold": threshold,
+    "gelu": gelu,
+    "softmax": softmax("softmax"),
+    "log_softmax": softmax("log_softmax"),
+    "special_softmax": softmax("softmax"),
+    "special_log_softmax": softmax("log_softmax"),
+    "add": binary("{} + {}"),
+    "sub": binary("{} - {}"),
+    "subtract": binary("{} - {}"),
+    "rsub": reverse("{} - {}"),
+    "mul": binary("{} * {}"),
+    "multiply": binary("{} * {}"),
+    "div": division,
+    "divide": division,
+    "true_divide": binary("{} / {}", floats=True),
+    "floor_divide": binary("ops.floor_divide({}, {})"),
+    "remainder": binary("ops.mod({}, {})"),
+    "fmod": pieces("input", "other", template="fmod({}, {})", parts=("fmod",)),
+    "pow": power,
+    "float_power": power,
+    "maximum": pieces("input", "other", template="maximum({}, {})", parts=("maximum",)),
+    "minimum": pieces("input", "other", template="minimum({}, {})", parts=("minimum",)),
+    "fmax": pieces("input", "other", template="maximum({}, {})", parts=("maximum",)),
+    "fmin": pieces("input", "other", template="minimum({}, {})", parts=("minimum",)),
+    "atan2": pieces("input", "other", template="ops.arctan2({}, {})"),
+    "arctan2": pieces("input", "other", template="ops.arctan2({}, {})"),
+    "hypot": pieces("input", "other", template="ops.sqrt(ops.square({}) + ops.square({}))"),
+    "logaddexp": pieces("input", "other", template="ops.logaddexp({}, {})"),
+    "xlogy": pieces("input", "other", template="xlogy({}, {})", parts=("xlogy",)),
+    "special_xlogy": pieces("input", "other", template="xlogy({}, {})", parts=("xlogy",)),
+    "copysign": pieces("input", "other", template="ops.abs({}) * ops.where({} < 0, -1.0, 1.0)"),
+    "lerp": pieces("input", "end", "weight", template="lerp({}, {}, {})", parts=("lerp",)),
+    **{name: binary(f"{{}} {SIGNS[name]} {{}}" if name in SIGNS else f"ops.{word}({{}}, {{}})") for name, word in COMPARE.items()},
+    "logical_and": _logical("and"),
+    "logical_or": _logical("or"),
+    "logical_xor": _logical("xor"),
+    "bitwise_and": bitwise("and"),
+    "bitwise_or": bitwise("or"),
+    "bitwise_xor": bitwise("xor"),
+    "__and__": bitwise("and"),
+    "__or__": bitwise("or"),
+    "__xor__": bitwise("xor"),
+    "bitwise_not": negation,
+    "logical_not": negation,
+    "where": where,
+    "masked_fill": masked_fill,
+    "clamp": clamp,
+    "clip": clamp,
+    "clamp_min": clamp,
+    "clamp_max": clamp,
+    "to": to,
+    "_to_copy": to,
+    "type_as": to,
+    "detach": unary("ops.stop_gradient"),
+    "by_mode": by_mode,
+    "copy": copy,
+    "expand": expand,
+    "expand_as": expand,
+    "broadcast_to": expand,
+}
+__all__ = ["ELEMENTWISE", "Many"]

@@ -1,0 +1,78 @@
+"""Random: draws, from a seed generator that the module holds, as Keras writes them."""
+
+from typing import Any
+
+from dualnet.backends.keras.write_elementwise import dtype_code
+from dualnet.backends.source.code import Lit, code
+from dualnet.backends.source.form import Value
+from dualnet.backends.source.rules import Rule, fresh, given, lies, like
+from dualnet.backends.source.writer import Frame
+from dualnet.backends.source.written import Member, Reach
+from dualnet.specs.program import Op
+
+
+def _seed(frame: Frame) -> Reach:
+    module = frame.module
+    found = module.members.get(("seed", None))
+    if found is None:
+        found = module.members["seed", None] = Member("seed", None, code("keras.random.SeedGenerator()"))
+    return Reach(module.self(), module.self().members.get(("seed", None), found))
+
+
+def drawn(template: str, like_input: bool) -> Rule:
+    """Return the rule of a draw: ``{shape}``, ``{seed}`` and ``{dtype}`` stand in the template."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        seed, dtype = _seed(frame), dtype_code(frame.dtype())
+        if like_input:
+            value = frame.settled_weight(given(frame))
+            x = lies(frame, value)
+            made = code(template, code("ops.shape({})", x), dtype, seed)
+            frame.writer.draws.append(_order(value))
+            return like(frame, value, made)
+        frame.writer.draws.append(None)
+        return fresh(frame, code(template, frame.sizes(frame.out(), hole=False), dtype, seed))
+
+    return rule
+
+
+def _order(value: Value) -> tuple[int, ...] | None:
+    from dualnet.backends.source.form import lying
+
+    found = lying(value)
+    return tuple(found) if found is not None else None
+
+
+def bernoulli(frame: Frame, op: Op) -> Value:
+    """``bernoulli``: 1 with a probability that is given, or that the input is."""
+    value, chance = frame.settled_weight(given(frame)), op.arguments.get("p")
+    x = lies(frame, value)
+    frame.writer.draws.append(_order(value))
+    made = code("ops.cast(keras.random.uniform(ops.shape({}), dtype={}, seed={}) < {}, {})", x, dtype_code(frame.dtype()), _seed(frame), x if chance is None else Lit(chance, "chance"), dtype_code(frame.dtype()))
+    return like(frame, value, made)
+
+
+def scaled(frame: Frame, op: Op) -> Value:
+    """``normal``, ``uniform`` in place: the shape is the input's."""
+    value = frame.settled_weight(given(frame))
+    frame.writer.draws.append(_order(value))
+    x, arguments = lies(frame, value), op.arguments
+    if op.op == "normal":
+        options: tuple[Any, ...] = (Lit(float(arguments.get("mean", 0.0)), "mean"), Lit(float(arguments.get("std", 1.0)), "stddev"))
+        text = "keras.random.normal(ops.shape({}), mean={}, stddev={}, dtype={}, seed={})"
+    else:
+        options = (Lit(float(arguments.get("from", 0.0)), "minval"), Lit(float(arguments.get("to", 1.0)), "maxval"))
+        text = "keras.random.uniform(ops.shape({}), minval={}, maxval={}, dtype={}, seed={})"
+    return like(frame, value, code(text, x, *options, dtype_code(frame.dtype()), _seed(frame)))
+
+
+RANDOM: dict[str, Rule] = {
+    "randn_like": drawn("keras.random.normal({}, dtype={}, seed={})", like_input=True),
+    "rand_like": drawn("keras.random.uniform({}, dtype={}, seed={})", like_input=True),
+    "randn": drawn("keras.random.normal({}, dtype={}, seed={})", like_input=False),
+    "rand": drawn("keras.random.uniform({}, dtype={}, seed={})", like_input=False),
+    "bernoulli": bernoulli,
+    "normal": scaled,
+    "uniform": scaled,
+    "normal_functional": scaled,
+}

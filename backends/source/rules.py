@@ -1,0 +1,95 @@
+"""Rules: what the two frameworks' tables share: operands lined up, axes found in memory, results entered."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dualnet.backends.source.code import Lit, code, invoke
+from dualnet.backends.source.form import Atom, Axes, Value, axes_of, fine, regroup
+from dualnet.backends.source.writer import Frame
+from dualnet.errors import UnsupportedError
+from dualnet.specs.program import Op
+
+Rule = Callable[[Frame, Op], Any]
+
+
+def given(frame: Frame, name: str = "input") -> Value:
+    """Return a tensor argument that the op must have."""
+    found = frame.tensor(name)
+    if found is None:
+        msg = f"{frame.op.op if frame.op else 'an op'} without {name}"
+        raise UnsupportedError(msg)
+    return found
+
+
+def lies(frame: Frame, value: Value) -> Any:
+    """Return the code of a value however it lies."""
+    return frame.code(frame.settled_weight(value).storage)
+
+
+def like(frame: Frame, value: Value, expression: Any, layer: Any = None, dtype: str = "") -> Value:
+    """Enter an expression whose result lies as ``value`` does."""
+    return frame.made(expression, value.logical, value.storage.physical, dtype, layer)
+
+
+def dims_of(value: Value, dims: Any) -> list[int]:
+    """Return axes as a list of positive numbers; None means all."""
+    if dims is None or dims == ():
+        return list(range(value.rank))
+    listed = dims if isinstance(dims, (tuple, list)) else (dims,)
+    return [dim % max(value.rank, 1) for dim in listed]
+
+
+def along(frame: Frame, value: Value, dim: int) -> tuple[Any, int, list[int]]:
+    """Return the code of a value in whole axes, where ``dim`` lies, and the order."""
+    x, order = frame.whole(value)
+    return x, order.index(dim % max(value.rank, 1)) if order else 0, order
+
+
+def kept(frame: Frame, value: Value, order: Sequence[int], expression: Any, layer: Any = None, dtype: str = "") -> Value:
+    """Enter a result of the same shape as a value that lies in whole axes."""
+    logical = value.logical
+    return frame.made(expression, logical, tuple(logical[axis] for axis in order), dtype, layer)
+
+
+def resized(value: Value, order: Sequence[int], sizes: dict[int, Any]) -> tuple[Axes, Axes]:
+    """Return logical and physical axes where some logical axes have new sizes."""
+    fresh = {axis: axes_of((size,))[0] for axis, size in sizes.items()}
+    logical = tuple(fresh.get(axis, atoms) for axis, atoms in enumerate(value.logical))
+    return logical, tuple(logical[axis] for axis in order)
+
+
+def reduced(value: Value, order: Sequence[int], dims: Sequence[int], keepdim: bool) -> tuple[Axes, Axes]:
+    """Return the axes that a reduction leaves."""
+    logical = value.logical
+    if keepdim:
+        left = tuple(() if axis in dims else atoms for axis, atoms in enumerate(logical))
+        return left, tuple(left[axis] for axis in order)
+    return (
+        tuple(atoms for axis, atoms in enumerate(logical) if axis not in dims),
+        tuple(logical[axis] for axis in order if axis not in dims),
+    )
+
+
+def fresh(frame: Frame, expression: Any, shape: Sequence[Any] | None = None, dtype: str = "", layer: Any = None) -> Value:
+    """Enter a result that lies in the program's own order."""
+    axes = axes_of(frame.out() if shape is None else shape)
+    return frame.made(expression, axes, axes, dtype, layer)
+
+
+def matched(frame: Frame, value: Value, axis: int, atoms: Sequence[Atom]) -> list[Atom] | None:
+    """Return a weight's axis in pieces of the sizes of ``atoms``; None if it cannot be cut so."""
+    grouped = regroup((fine(value.axes)[axis],), [atom.size for atom in atoms])
+    return None if grouped is None else [piece for group in grouped for piece in group]
+
+
+def texts(template: str) -> Callable[..., Any]:
+    """Return a function that fills a template."""
+    return lambda *values: code(template, *values)
+
+
+def number(value: Any, name: str = "value") -> Lit:
+    """Return a literal."""
+    return Lit(value, name)
+
+
+__all__ = ["Lit", "Op", "Rule", "UnsupportedError", "code", "invoke"]
