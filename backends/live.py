@@ -1,0 +1,270 @@
+"""Live: a live model in one precision; weights, inputs, outputs and random draws cross as NumPy in the source's order.
+
+The source is the model whose names and axes the others are told in. A ``Carry`` says where a weight of the source went,
+an order of axes how an input or output lies: axis i of the model holds axis ``order[i]`` of the source.
+"""
+
+import importlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import Any, Protocol, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dualnet.backends import backend
+from dualnet.backends.masks import key, uniforms
+from dualnet.errors import UnsupportedError, WeightsError
+from dualnet.specs.carry import Carry
+from dualnet.specs.draw import normal, normal_quantile
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+Order = tuple[int, ...] | None
+# By place (0, 1, …) or by keyword.
+Inputs = Mapping[int | str, Any]
+
+# Channels-first to channels-last and back, by the number of axes.
+LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
+FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random draw of a pass: its shape in the source's order, and the share that a dropout drops."""
+
+    shape: tuple[int, ...]
+    rate: float | None = None
+
+
+class Run(TypedDict):
+    """One pass: outputs in order, gradients of Σ output·``cotangent``, and the draws; ``lost`` were not shared."""
+
+    outputs: list[Array]
+    inputs: Arrays
+    parameters: Arrays
+    draws: list[Draw]
+    lost: list[str]
+
+
+class Live(Protocol):
+    """A live model of its own: what is done to it never reaches the user's."""
+
+    dtype: str
+
+    def weights(self) -> Arrays:
+        """Return parameters and buffers by the source's names."""
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Put arrays in, and forget velocities. Raises ``WeightsError`` for a name that is not there."""
+
+    def trainable(self) -> list[str]:
+        """Return the names of the weights that train."""
+
+    def rest(self) -> list[str]:
+        """Return what trains and has no name of the source."""
+
+    def run(
+        self,
+        inputs: Inputs,
+        *,
+        training: bool,
+        gradients: bool = True,
+        tell: bool = True,
+        step: int = 0,
+        like: Sequence[Draw] = (),
+    ) -> Run:
+        """Make one pass; in training mode buffers move. ``like`` are the source's draws, by which axes are told.
+
+        ``tell`` False keeps the weights' gradients for ``descend`` and gives none back.
+        """
+
+    def descend(self, rate: float, momentum: float) -> None:
+        """Update what trains by the gradients of the last pass: v ← momentum·v + g, w ← w - rate·v."""
+
+
+def cotangent(index: int, shape: tuple[int, ...]) -> Array:
+    """Return the weights by which output ``index`` enters the objective, float32 numbers."""
+    return normal(math.prod(shape), "projection", index).reshape(shape).astype(np.float32)
+
+
+def turned(array: Any, order: Order) -> Any:
+    """Return an array of the source as the model holds it."""
+    return array if order is None else np.ascontiguousarray(np.transpose(array, order))
+
+
+def returned(array: Any, order: Order) -> Any:
+    """Return an array of the model as the source holds it."""
+    return array if order is None or np.ndim(array) != len(order) else turned(array, tuple(np.argsort(order)))
+
+
+def at(orders: Sequence[Order], index: int) -> Order:
+    """Return one of the orders; those not given are None."""
+    return orders[index] if index < len(orders) else None
+
+
+def flattened(value: Any) -> Iterator[Any]:
+    """Yield what a model gives, nested as it may be; dictionaries by key."""
+    if isinstance(value, Mapping):
+        value = [value[name] for name in sorted(value)]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from flattened(item)
+    elif value is not None:
+        yield value
+
+
+@dataclass
+class Draws:
+    """The random numbers of one pass: the k-th draw is the same for every model, whatever its axes."""
+
+    step: int = 0
+    like: Sequence[Draw] = ()
+    orders: Sequence[Order] = ()
+    usual: Sequence[Order] = ()
+    log: list[Draw] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def uniform(self, shape: Sequence[int], rate: float | None = None) -> Array:
+        """Return float64 draws of U[0, 1)."""
+        index, held = len(self.log), tuple(int(size) for size in shape)
+        order = self._order(index, held)
+        source = held if order is None else tuple(held[axis] for axis in np.argsort(order))
+        self.log.append(Draw(source, rate))
+        made = uniforms(key(0, f"draw {index}"), self.step, math.prod(source)).reshape(source)
+        return np.asarray(turned(made, order))
+
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Return float64 draws of N(0, 1)."""
+        # Half a spacing up: 0 has no quantile.
+        return np.asarray(normal_quantile(self.uniform(shape) + 2.0**-54))
+
+    def kept(self, shape: Sequence[int], rate: float) -> Array:
+        """Return which entries a dropout keeps."""
+        return self.uniform(shape, rate) >= rate
+
+    def _order(self, index: int, shape: tuple[int, ...]) -> Order:
+        """Return the axes of a draw: as told, or as is usual, of those by which its shape is the source's."""
+        rank = len(shape)
+        told = [at(self.orders, index)] if index < len(self.orders) else []
+        usual = [order for order in self.usual if order is not None]
+        guesses = [*told, *usual, None, *(each[rank] for each in (LAST, FIRST) if rank in each)]
+        guesses = [order for order in guesses if order is None or len(order) == rank]
+        if index >= len(self.like):
+            return guesses[0]
+        wanted = self.like[index].shape
+        if len(wanted) == rank <= 5:
+            guesses += permutations(range(rank))
+        fits = (g for g in guesses if shape == (wanted if g is None else _through(wanted, g)))
+        return next(fits, None)
+
+
+def _through(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[axis] for axis in order) if len(shape) == len(order) else ()
+
+
+class Held:
+    """A model's variables by the source's names: the half of ``Live`` that is the same in every framework."""
+
+    dtype: str
+    held: dict[str, tuple[Any, Carry | None]]
+    slopes: dict[str, Any]
+    velocities: dict[str, Any]
+
+    def hold(self, variables: Mapping[str, Any], carries: Sequence[Carry] | None, find: Any) -> None:
+        """Name the variables: by their carries, or by their own names where there are none."""
+        self.slopes, self.velocities = {}, {}
+        if carries is None:
+            self.held = {name: (variable, None) for name, variable in variables.items()}
+        else:
+            self.held = {carry.source: (find(carry.target), carry) for carry in carries}
+
+    def array(self, tensor: Any) -> Array:
+        """Return a tensor as an array, which may share its memory."""
+        raise NotImplementedError
+
+    def read(self, variable: Any) -> Array:
+        """Return a variable as an array, which may share its memory."""
+        raise NotImplementedError
+
+    def write(self, variable: Any, array: Array) -> None:
+        """Set a variable."""
+        raise NotImplementedError
+
+    def weights(self) -> Arrays:
+        """Return parameters and buffers by the source's names."""
+        return {name: self._back(name, self.read(variable)) for name, (variable, _) in self.held.items()}
+
+    def told(self, inputs: Arrays, tell: bool) -> tuple[Arrays, Arrays]:
+        """Return the gradients of inputs and weights by the source's names."""
+        return inputs, {name: self._back(name, self.array(g)) for name, g in self.slopes.items()} if tell else {}
+
+    def _back(self, name: str, array: Array) -> Array:
+        carry = self.held[name][1]
+        return np.array(array if carry is None else carry.back(array))
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Put arrays in, and forget velocities. Raises ``WeightsError`` for a name that is not there."""
+        self.velocities = {}
+        for name, array in weights.items():
+            if name not in self.held:
+                msg = f"There is no weight {name!r}. Present: {', '.join(self.held) or 'none'}."
+                raise WeightsError(msg)
+            variable, carry = self.held[name]
+            self.write(variable, array if carry is None else carry.forth(array))
+
+    def descend(self, rate: float, momentum: float) -> None:
+        """Update what trains by the gradients of the last pass: v ← momentum·v + g, w ← w - rate·v."""
+        for name, slope in self.slopes.items():
+            before = self.velocities.get(name)
+            self.velocities[name] = slope if before is None else momentum * before + slope
+            self.lower(self.held[name][0], rate * self.velocities[name])
+
+    def lower(self, variable: Any, by: Any) -> None:
+        """Subtract from a variable."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One weight of a live model: the kind of its layer, its role there, and the way to the common (PyTorch's) layout.
+
+    ``order`` permutes the own array, ``shape`` is what that is then reshaped to.
+    """
+
+    name: str
+    kind: str
+    role: str
+    own: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+    def carry(self, other: "Fact") -> Carry:
+        """Return how this weight lies in another model's."""
+        back = tuple(int(axis) for axis in np.argsort(other.order))
+        if self.own == other.own and self.order == other.order:
+            split, order = self.own, tuple(range(len(self.own)))
+        elif self.order == tuple(range(len(self.order))):
+            split, order = tuple(other.own[axis] for axis in other.order), back
+        else:
+            split, order = self.own, self.order
+        return Carry(self.name, other.name, self.own, split, order, other.own, self.trainable)
+
+
+def framework(model: Any) -> str:
+    """Return the framework that a live model belongs to. Raises ``UnsupportedError`` if it is none that is known."""
+    homes = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    for name in ("torch", "keras"):
+        if name in homes:
+            return name
+    msg = f"Expected a torch.nn.Module or a keras.Model. Received: {type(model).__name__}. Build one of these first."
+    raise UnsupportedError(msg)
+
+
+def adapter(name: str) -> Any:
+    """Return a framework's page of this name: ``live(model, dtype, …)``, ``facts``, ``expects``, ``CHANNELS``."""
+    backend(name)  # says what to install where the framework is not there
+    return importlib.import_module(f"dualnet.backends.{name}.live")

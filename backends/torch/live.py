@@ -1,0 +1,313 @@
+"""A live ``nn.Module`` in one precision, made from a copy, its random draws those that every framework makes."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dualnet.backends.live import (
+    Array,
+    Arrays,
+    Draw,
+    Draws,
+    Fact,
+    Held,
+    Inputs,
+    Order,
+    Run,
+    at,
+    cotangent,
+    flattened,
+    returned,
+    turned,
+)
+from dualnet.backends.torch.device import precision
+from dualnet.specs.carry import Carry
+from dualnet.specs.program import leaves, replaced
+
+CHANNELS = "first"
+
+
+class TorchLive(Held):
+    """See ``backends.live.Live``. Without ``carries`` the weights bear the module's own names."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        dtype: str = "float32",
+        carries: Sequence[Carry] | None = None,
+        in_orders: Sequence[Order] = (),
+        out_orders: Sequence[Order] = (),
+        draw_orders: Sequence[Order] = (),
+    ) -> None:
+        self.dtype, self.orders = dtype, (in_orders, out_orders, draw_orders)
+        self.module = _cast(copy.deepcopy(module), precision(dtype))
+        self.named = named(self.module)
+        self.hold(self.named, carries, self.named.__getitem__)
+
+    def array(self, tensor: Tensor) -> Array:
+        """Return a tensor as an array, which may share its memory."""
+        return np.asarray(tensor.detach().cpu().numpy())
+
+    def read(self, variable: Tensor) -> Array:
+        """Return a variable as an array, which may share its memory."""
+        return self.array(variable)
+
+    def write(self, variable: Tensor, array: Array) -> None:
+        """Set a tensor."""
+        with torch.no_grad():
+            variable.copy_(torch.from_numpy(np.array(array)).reshape(array.shape))
+
+    def lower(self, variable: Tensor, by: Tensor) -> None:
+        """Subtract from a tensor."""
+        with torch.no_grad():
+            variable.sub_(by)
+
+    def trainable(self) -> list[str]:
+        """Return the names of the weights that train."""
+        return [name for name, (tensor, _) in self.held.items() if tensor.requires_grad]
+
+    def rest(self) -> list[str]:
+        """Return what trains and has no name of the source."""
+        known = {id(tensor) for tensor, _ in self.held.values()}
+        return [name for name, tensor in self.named.items() if tensor.requires_grad and id(tensor) not in known]
+
+    def run(
+        self,
+        inputs: Inputs,
+        *,
+        training: bool,
+        gradients: bool = True,
+        tell: bool = True,
+        step: int = 0,
+        like: Sequence[Draw] = (),
+    ) -> Run:
+        """Make one pass; see ``Live.run``."""
+        draws = Draws(step, like, self.orders[2], self.orders[0])
+        given, floats = self._given(inputs)
+        self.module.train(training)
+        with ready(self.dtype), Shared(draws, self.dtype), torch.set_grad_enabled(gradients):
+            args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
+            given_back = self.module(*args, **{name: given[name] for name in given if isinstance(name, str)})
+            outputs = [each for each in flattened(given_back) if isinstance(each, Tensor)]
+            count = len(draws.log)
+            found = self._gradients(outputs, list(floats.values())) if gradients else []
+        if len(draws.log) > count:
+            draws.lost.append("draws of a forward pass repeated for the gradient")
+        arrays = [np.array(returned(self.array(each), at(self.orders[1], index))) for index, each in enumerate(outputs)]
+        of_inputs, of_weights = self._named(floats, found, tell)
+        made: Run = {
+            "outputs": arrays,
+            "inputs": of_inputs,
+            "parameters": of_weights,
+            "draws": draws.log[:count],
+            "lost": draws.lost,
+        }
+        return made
+
+    def _given(self, inputs: Inputs) -> tuple[dict[int | str, Any], dict[int, Tensor]]:
+        """Return the inputs as tensors, and those that have gradients by their number."""
+        found: dict[int, Tensor] = {}
+        count = iter(range(len(list(leaves(dict(inputs))))))
+        place = next(self.module.parameters(), torch.empty(0)).device
+
+        def tensor(value: Any) -> Any:
+            index = next(count)
+            if not isinstance(value, np.ndarray):
+                return value
+            made = torch.from_numpy(np.array(turned(value, at(self.orders[0], index)))).to(place)
+            if not made.is_floating_point():
+                return made
+            found[index] = made.to(precision(self.dtype)).requires_grad_()
+            return found[index].clone()  # a module may write into what it is given
+
+        return {name: replaced(value, tensor) for name, value in inputs.items()}, found
+
+    def _gradients(self, outputs: list[Tensor], sources: list[Tensor]) -> list[Tensor | None]:
+        sources = sources + [self.held[name][0] for name in self.trainable()]
+        pairs = [(index, each) for index, each in enumerate(outputs) if each.requires_grad]
+        if not pairs or not sources:
+            return [None] * len(sources)
+        weights = [self._cotangent(index, each) for index, each in pairs]
+        return list(torch.autograd.grad([each for _, each in pairs], sources, weights, allow_unused=True))
+
+    def _cotangent(self, index: int, output: Tensor) -> Tensor:
+        order = at(self.orders[1], index)
+        shape = np.empty(output.shape, bool) if order is None else returned(np.empty(output.shape, bool), order)
+        return torch.from_numpy(turned(cotangent(index, shape.shape), order)).to(output)
+
+    def _named(self, floats: dict[int, Tensor], found: list[Tensor | None], tell: bool) -> tuple[Arrays, Arrays]:
+        """Return the gradients as arrays of the source, and keep those of the weights; None is zero."""
+        weights = [self.held[name][0] for name in self.trainable()]
+        whole = [
+            torch.zeros_like(o) if g is None else g for o, g in zip([*floats.values(), *weights], found, strict=False)
+        ]
+        self.slopes = dict(zip(self.trainable(), whole[len(floats) :], strict=False))
+        inputs = {f"{i}": returned(self.array(g), at(self.orders[0], i)) for i, g in zip(floats, whole, strict=False)}
+        return self.told(inputs, tell)
+
+
+def live(model: nn.Module, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> TorchLive:
+    """Return a live module."""
+    return TorchLive(model, dtype, carries, **orders)
+
+
+def named(module: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name, tied ones once, without BatchNorm's counters."""
+    found = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {name: tensor for name, tensor in found.items() if not name.endswith("num_batches_tracked")}
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the module in a precision, tensors that it holds as plain attributes included."""
+    for each in module.modules():
+        for name, value in vars(each).items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                setattr(each, name, value.to(dtype))
+    return module.to(dtype)
+
+
+@contextmanager
+def ready(dtype: str) -> Iterator[None]:
+    """Run with a default precision, without fused kernels of evaluation mode, and leave the generator as it was."""
+    fast, default = torch.backends.mha.get_fastpath_enabled(), torch.get_default_dtype()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.set_default_dtype(precision(dtype))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.set_default_dtype(default)
+
+
+class Shared(TorchDispatchMode):
+    """While it is on, every random op draws from ``Draws``, and in float64 what asks for float32 is given float64."""
+
+    def __init__(self, draws: Draws, dtype: str) -> None:
+        super().__init__()
+        self.draws, self.wide = draws, dtype == "float64"
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one op."""
+        kwargs = dict(kwargs or {})
+        if self.wide and kwargs.get("dtype") is torch.float32:
+            kwargs["dtype"] = torch.float64
+        name = func.overloadpacket.__name__
+        given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+        if name == "native_dropout":
+            return self._dropped(given)
+        made = func(*args, **kwargs)
+        if name in FILLS:
+            values = FILLS[name](self.draws, given, made)
+            made.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        elif torch.Tag.nondeterministic_seeded in func.tags and not _silent(name, given):
+            self.draws.lost.append(f"torch.{name}")
+        return made
+
+    def _dropped(self, given: Mapping[str, Any]) -> Any:
+        x, rate = given["input"], given["p"]
+        if not given["train"] or rate == 0.0:
+            return x.clone(), torch.ones_like(x, dtype=torch.bool)
+        kept = torch.from_numpy(self.draws.kept(x.shape, rate)).to(x.device)
+        return x * kept / (1.0 - rate), kept
+
+
+def _silent(name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether an op that may draw does not: attention without dropout, an op in evaluation mode."""
+    rate = given.get("dropout_p", 0.0 if "attention" in name else given.get("dropout", given.get("p")))
+    return rate == 0.0 or given.get("training", given.get("train")) is False or "rnn" in name or "lstm" in name
+
+
+def _numbers(value: Any) -> Any:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def _bernoulli(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
+    chance = _numbers(given.get("p", 0.5 if given["self"] is made else given["self"]))
+    rate = 1.0 - chance
+    return draws.uniform(made.shape, round(rate, 12) if isinstance(rate, float) else None) >= rate
+
+
+def _between(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
+    low, high = given.get("from", 0.0), given.get("to", 1.0)
+    return low + (high - low) * draws.uniform(made.shape)
+
+
+def _normal(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
+    mean, std = _numbers(given.get("mean", 0.0)), _numbers(given.get("std", 1.0))
+    return mean + std * draws.normal(made.shape)
+
+
+def _integers(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
+    low = given.get("low", 0)
+    return np.floor(low + (given["high"] - low) * draws.uniform(made.shape))
+
+
+FILLS: dict[str, Callable[[Draws, Mapping[str, Any], Tensor], Any]] = {
+    "bernoulli": _bernoulli,
+    "bernoulli_": _bernoulli,
+    "uniform_": _between,
+    "rand": lambda draws, given, made: draws.uniform(made.shape),
+    "rand_like": lambda draws, given, made: draws.uniform(made.shape),
+    "normal": _normal,
+    "normal_": _normal,
+    "randn": lambda draws, given, made: draws.normal(made.shape),
+    "randn_like": lambda draws, given, made: draws.normal(made.shape),
+    "randint": _integers,
+    "randint_like": _integers,
+    "randperm": lambda draws, given, made: np.argsort(draws.uniform(made.shape), kind="stable"),
+}
+
+KINDS: tuple[tuple[Any, str], ...] = (
+    (nn.Linear, "dense"),
+    (nn.modules.conv._ConvTransposeNd, "transposed convolution"),
+    (nn.modules.conv._ConvNd, "convolution"),
+    (nn.modules.batchnorm._NormBase, "batch norm"),
+    (nn.LayerNorm, "layer norm"),
+    (nn.GroupNorm, "group norm"),
+    (nn.RMSNorm, "rms norm"),
+    (nn.Embedding, "embedding"),
+    (nn.PReLU, "prelu"),
+)
+
+
+def facts(module: nn.Module) -> list[Fact]:
+    """Return what is known of each weight."""
+    found = []
+    for name, tensor in named(module).items():
+        path, _, role = name.rpartition(".")
+        owner = module.get_submodule(path)
+        kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
+        shape = tuple(tensor.shape)
+        found.append(Fact(name, kind, role, shape, tuple(range(len(shape))), shape, tensor.requires_grad))
+    return found
+
+
+def values(module: nn.Module) -> Arrays:
+    """Return the weights as they are, by name."""
+    return {name: np.array(tensor.detach().cpu().numpy()) for name, tensor in named(module).items()}
+
+
+def expects(module: nn.Module) -> list[tuple[int | None, ...]]:
+    """Return the shapes of the inputs that a module declares: none."""
+    return []
+
+
+def build(module: nn.Module, inputs: Inputs, orders: Sequence[Order]) -> None:
+    """Run a module once, if its parameters have no shape yet."""
+    if any(isinstance(each, UninitializedParameter) for each in module.parameters()):
+        live = TorchLive(nn.Identity(), in_orders=orders)
+        live.module = module
+        live.run(inputs, training=False, gradients=False)
+
+
+def name_of(module: nn.Module, path: str) -> str:
+    """Return a weight's name, which is its path."""
+    return path

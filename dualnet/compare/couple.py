@@ -1,0 +1,167 @@
+"""The couple under comparison: two live models, each in both precisions, on the same weights, inputs and draws."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from dualnet.backends.live import Array, Arrays, Draw, Inputs, Live, Run
+from dualnet.compare.pair import DTYPES, Pair
+from dualnet.compare.stage import judged
+from dualnet.compare.verdict import Finding, Four
+from dualnet.specs.draw import uniform
+from dualnet.specs.program import replaced
+
+Made = dict[tuple[str, str], Any]
+
+# Each step moves the weights by about this share of their norm: enough for a wrong update to show, too little for a
+# few steps to leave the neighbourhood in which rounding stays rounding.
+SHARE, MOMENTUM = 0.01, 0.9
+
+
+@dataclass
+class Trained:
+    """A few training steps: what the first pass gave, and all weights after the first update and after the last."""
+
+    first: Run
+    one: Arrays
+    last: Arrays
+
+
+@dataclass
+class Couple:
+    """``makers`` open each side in a precision, left first. ``source`` is the side whose weights both start from."""
+
+    makers: tuple[Callable[[str], Live], Callable[[str], Live]]
+    sides: tuple[str, str]
+    inputs: Inputs
+    source: str | None = "left"
+    count: int = 5
+    opened: dict[tuple[str, str], Live] = field(default_factory=dict)
+
+    def live(self, side: str, dtype: str) -> Live:
+        """Return a side in a precision, opened on first use."""
+        if (side, dtype) not in self.opened:
+            self.opened[side, dtype] = self.makers[self.sides.index(side)](dtype)
+        return self.opened[side, dtype]
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Every side in every precision, the source first."""
+        return [(side, dtype) for dtype in reversed(DTYPES) for side in self.sides]
+
+    def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
+        """Return one tensor of both sides in both precisions."""
+        keys = [(side, dtype) for dtype in DTYPES for side in self.sides]
+        return Four(*(np.asarray(pick(made[key])) for key in keys))
+
+    def judged(self, made: Made, prefix: str = "", **options: Any) -> list[Finding]:
+        """Return a finding for each named tensor."""
+        return judged(cast(Pair, self), made, prefix, **options)
+
+    @cached_property
+    def paired(self) -> list[str]:
+        """The weights that both sides have."""
+        ours, theirs = (self.live(side, "float64").weights() for side in self.sides)
+        return [name for name in ours if name in theirs]
+
+    @cached_property
+    def alone(self) -> dict[str, list[str]]:
+        """What each side has that the other has not."""
+        both = [self.live(side, "float64") for side in self.sides]
+        known = [set(live.weights()) for live in both]
+        found = [[*sorted(known[i] - known[1 - i]), *both[i].rest()] for i in (0, 1)]
+        return dict(zip(self.sides, found, strict=True))
+
+    @cached_property
+    def start(self) -> dict[str, Arrays]:
+        """The weights that each side starts from, exact in float32."""
+        own = {side: _exact(self.live(side, "float32").weights()) for side in self.sides}
+        if self.source is None:
+            return own
+        given = own[self.sides[self.source == "right"]]
+        moved = {name: _moved(name, given[name]) for name in self.paired}
+        return {side: own[side] | moved for side in self.sides}
+
+    def fresh(self, key: tuple[str, str]) -> Live:
+        """Return a side at its start."""
+        live = self.live(*key)
+        live.load(self.start[key[0]])
+        return live
+
+    def run(self, key: tuple[str, str], training: bool, like: Sequence[Draw] = (), **how: Any) -> Run:
+        """Make one pass."""
+        return self.live(*key).run(self._given(key[1]), training=training, like=like, **how)
+
+    def _given(self, dtype: str) -> Inputs:
+        return {name: replaced(value, lambda v: _rounded(v, dtype)) for name, value in self.inputs.items()}
+
+    @cached_property
+    def evaluated(self) -> dict[tuple[str, str], Run]:
+        """One pass of each in evaluation mode."""
+        return self._passes(False)
+
+    @cached_property
+    def trained(self) -> dict[tuple[str, str], Trained]:
+        """A few steps of each in training mode, by momentum, at one learning rate."""
+        first = self._passes(True)
+        rate = self._rate(first[self.sides[0], "float64"])
+        return {key: self._steps(key, first[key], rate) for key in self.keys}
+
+    def _passes(self, training: bool) -> dict[tuple[str, str], Run]:
+        made: dict[tuple[str, str], Run] = {}
+        for key in self.keys:
+            like = made[self.keys[0]]["draws"] if made else ()
+            self.fresh(key)
+            made[key] = self.run(key, training, like)
+        return made
+
+    def _rate(self, run: Run) -> float:
+        weights, gradients = self.start[self.sides[0]], run["parameters"]
+        sizes = [_norm(weights[name] for name in gradients), _norm(gradients.values())]
+        return float(np.float32(SHARE * sizes[0] / sizes[1])) if sizes[1] > 0 and np.isfinite(sizes[1]) else 0.0
+
+    def _steps(self, key: tuple[str, str], first: Run, rate: float) -> Trained:
+        """Continue from the first pass, which has moved the buffers already."""
+        live = self.live(*key)
+        live.descend(rate, MOMENTUM)
+        one = live.weights()
+        for step in range(1, self.count):
+            self.run(key, True, first["draws"], step=step, tell=False)
+            live.descend(rate, MOMENTUM)
+        return Trained(first, one, live.weights())
+
+    def steady(self, side: str) -> bool:
+        """Return whether a side gives the same when run twice in training mode."""
+        made = []
+        for _ in range(2):
+            self.fresh((side, "float64"))
+            made.append(self.run((side, "float64"), True)["outputs"])
+        # Threads may add in another order; draws of one's own differ by whole numbers.
+        return all(np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) for a, b in zip(*made, strict=True))
+
+
+def _norm(arrays: Any) -> float:
+    return float(np.sqrt(sum(float((np.asarray(array, np.float64) ** 2).sum()) for array in arrays)))
+
+
+def _exact(weights: Arrays) -> Arrays:
+    return {n: a.astype(np.float32) if np.issubdtype(a.dtype, np.floating) else a for n, a in weights.items()}
+
+
+def _rounded(value: Any, dtype: str) -> Any:
+    """Return an input that both precisions read as the same numbers."""
+    if not (isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)):
+        return value
+    return value.astype(np.float32).astype(dtype)
+
+
+def _moved(name: str, array: Array) -> Array:
+    """Return a weight; zeros and ones, which hide a swapped scale, a lost bias, a stale buffer, are moved off."""
+    constant = array.size and np.issubdtype(array.dtype, np.floating) and (array == array.flat[0]).all()
+    if not constant or not np.isfinite(array.flat[0]):
+        return array
+    off = 0.25 * (uniform(array.size, "off", name).reshape(array.shape) + 0.5)
+    return np.asarray(array + off, np.float32)
