@@ -34,6 +34,9 @@ class Target(Protocol):
     reserved: frozenset[str]
     containers: frozenset[str]
 
+    def images(self, rank: int) -> tuple[int, ...]:
+        """Return the order in which an image of the program lies in this framework."""
+
     def reshape(self, frame: "Frame", storage: Storage, axes: Axes) -> Any:
         """Return the code that gives a storage another shape, atoms in the same order."""
 
@@ -400,11 +403,10 @@ class Frame:
         return self.ordered(value, order), order
 
     def settled(self, value: Value) -> Value:
-        """Return a value as a model gives it back: channels-last if memory holds images so, else in its own order."""
+        """Return a value as a model gives it back: as the target orders images if memory has it so, else in its own."""
         order, rank = appearing(value), value.rank
-        last = [0, *range(2, rank), 1]
-        images = order == last and rank >= 3 and value.placed and not value.storage.held
-        order = last if images and self.target.name == "keras" else list(range(rank))
+        natural = list(self.target.images(rank)) if rank >= 3 else list(range(rank))
+        order = natural if order == natural and value.placed and not value.storage.held else list(range(rank))
         logical = value.logical
         return Value(value.axes, self.form(value, tuple(logical[axis] for axis in order)))
 
