@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from dualnet.backends.keras.parts_losses import *  # noqa: F403 - whatever stands there is a part
+
 
 class BatchNormalization(layers.BatchNormalization):
     """PyTorch's batch normalisation: the running variance takes in the unbiased one, n / (n - 1) times the batch's."""

@@ -14,13 +14,14 @@ from dualnet.backends.keras import parts
 from dualnet.backends.keras.write_elementwise import ELEMENTWISE
 from dualnet.backends.keras.write_index import INDEX
 from dualnet.backends.keras.write_layers import LAYERS
+from dualnet.backends.keras.write_losses import LOSSES
 from dualnet.backends.keras.write_math import MATH
 from dualnet.backends.keras.write_pool import POOL
 from dualnet.backends.keras.write_random import RANDOM
 from dualnet.backends.keras.write_recurrent import RECURRENT
 from dualnet.backends.source.classes import Words
 from dualnet.backends.source.code import Default, Lit, code, invoke
-from dualnet.backends.source.document import Document, document
+from dualnet.backends.source.document import Document, document, holes
 from dualnet.backends.source.form import Axes, Storage, shape_of
 from dualnet.backends.source.printing import Style
 from dualnet.backends.source.views import VIEWS
@@ -39,10 +40,12 @@ def _reserved() -> frozenset[str]:
 class KerasTarget:
     """Keras's words."""
 
+    origin: str = "torch"
     name: str = "keras"
     rules: dict[str, Any] = field(
         default_factory=lambda: {
             **VIEWS, **ELEMENTWISE, **MATH, **INDEX, **LAYERS, **POOL, **RANDOM, **RECURRENT,
+            **LOSSES,
         }  # fmt: skip
     )
     reserved: frozenset[str] = field(default_factory=_reserved)
@@ -50,6 +53,10 @@ class KerasTarget:
     words: Words = Words("keras.Sequential([", "])", ".layers[{}]")
     style: Style = Style("layers.Layer", "call", mode="training=False")
     root_base: str = "keras.Model"
+
+    def images(self, rank: int) -> tuple[int, ...]:
+        """Return the order in which an image of the program lies in Keras."""
+        return (0, *range(2, rank), 1) if self.origin == "torch" else tuple(range(rank))
 
     def reshape(self, frame: Frame, storage: Storage, axes: Axes) -> Any:
         """``ops.reshape``; ``ops.expand_dims`` and ``ops.squeeze`` where they say it."""
@@ -134,15 +141,15 @@ def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
     return tuple(range(rank))
 
 
-def write(program: Program) -> Document:
+def write(program: Program, *, partial: bool = False) -> Document:
     """Return a program as Keras source. Raises ``UnsupportedError`` listing every op that Keras cannot express."""
-    return document(program, KerasTarget(), orders(program), assemble)
+    return document(program, KerasTarget(program.origin), orders(program), assemble, partial)
 
 
 def assemble(program: Program, made: Document, classes: list[str]) -> str:
     """Return the whole file: imports, the parts it needs, its classes, and how to build it and load its weights."""
     needed = _parts(made.parts | {"load_weights"} if made.carries else made.parts)
-    body = "\n\n\n".join([*needed, *classes, *_build(program, made), *_loading(made)])
+    body = "\n\n\n".join([*needed, *holes(made), *classes, *_build(program, made), *_loading(made)])
     imports = [f"import {name}" for name in ("json", "math") if _reads(body, name)]
     framework = ["import keras", *(["import numpy as np"] if _reads(body, "np") else [])]
     framework += ["import tensorflow as tf"] if _reads(body, "tf") else []
@@ -187,7 +194,7 @@ def _parts(names: set[str]) -> list[str]:
 
 
 def _own(name: str) -> bool:
-    return getattr(getattr(parts, name, None), "__module__", "") == parts.__name__
+    return getattr(getattr(parts, name, None), "__module__", "").startswith(parts.__name__)
 
 
 def _build(program: Program, made: Document) -> list[str]:
@@ -202,7 +209,8 @@ def _build(program: Program, made: Document) -> list[str]:
     layout = "; ".join(made.layouts)
     lines += [f'    """Return the model, with the weights of a .safetensors file if given. It takes {layout}."""']
     lines += [f"    model = {made.root}()"]
-    lines += [f"    model({', '.join(text for _, text in zeros)})  # makes every variable"]
+    if not made.gaps:
+        lines += [f"    model({', '.join(text for _, text in zeros)})  # makes every variable"]
     if made.carries:
         lines += ["    if weights is not None:", "        load_weights(model, weights)"]
     return ["\n".join([*lines, "    return model"])]
