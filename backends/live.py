@@ -130,11 +130,34 @@ class Draws:
     def uniform(self, shape: Sequence[int], rate: float | None = None) -> Array:
         """Return float64 draws of U[0, 1)."""
         index, held = len(self.log), tuple(int(size) for size in shape)
+        apart = self._apart(index, held)
+        if apart is not None:
+            return self._spread(index, held, rate, *apart)
         order = self._order(index, held)
         source = held if order is None else tuple(held[axis] for axis in np.argsort(order))
         self.log.append(Draw(source, rate))
         made = uniforms(key(0, f"draw {index}"), self.step, math.prod(source)).reshape(source)
         return np.asarray(turned(made, order))
+
+    def _apart(self, index: int, held: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """Return the pieces of the source's axes and their order in memory, where axes alone do not say it."""
+        if index >= len(self.like):
+            return None
+        source = self.like[index].shape
+        told = [self.orders[index]] if index < len(self.orders) else []
+        for lies in (*told, *self.orders):
+            if isinstance(lies, tuple) and len(lies) == 2 and isinstance(lies[0], tuple):
+                sizes, order = _whole(lies[0], math.prod(source)), lies[1]
+                if math.prod(held) == math.prod(source) == math.prod(sizes) and _merges(sizes, source):
+                    if _merges([sizes[axis] for axis in order], held):
+                        return sizes, order
+        return None
+
+    def _spread(self, index: int, held: Any, rate: float | None, sizes: Any, order: Any) -> Array:
+        source = self.like[index].shape
+        self.log.append(Draw(source, rate))
+        made = uniforms(key(0, f"draw {index}"), self.step, math.prod(source)).reshape(sizes)
+        return np.ascontiguousarray(made.transpose(order)).reshape(held)
 
     def normal(self, shape: Sequence[int]) -> Array:
         """Return float64 draws of N(0, 1)."""
@@ -149,6 +172,7 @@ class Draws:
         """Return the axes of a draw: as told, or as is usual, of those by which its shape is the source's."""
         rank = len(shape)
         told = [at(self.orders, index)] if index < len(self.orders) else []
+        told = [order for order in told if order is None or all(isinstance(axis, int) for axis in order)]
         usual = [order for order in self.usual if order is not None]
         guesses = [*told, *usual, None, *(each[rank] for each in (LAST, FIRST) if rank in each)]
         guesses = [order for order in guesses if order is None or len(order) == rank]
@@ -159,6 +183,24 @@ class Draws:
             guesses += permutations(range(rank))
         fits = (g for g in guesses if shape == (wanted if g is None else _through(wanted, g)))
         return next(fits, None)
+
+
+def _whole(sizes: tuple[int, ...], total: int) -> tuple[int, ...]:
+    """Return sizes with the one that is -1 filled in."""
+    known = math.prod(size for size in sizes if size > 0)
+    return tuple(total // known if size < 0 else size for size in sizes)
+
+
+def _merges(sizes: Sequence[int], shape: Sequence[int]) -> bool:
+    """Return whether neighbouring sizes multiply to a shape."""
+    left = [size for size in sizes if size != 1]
+    for wanted in (size for size in shape if size != 1):
+        got = 1
+        while left and got < wanted:
+            got *= left.pop(0)
+        if got != wanted:
+            return False
+    return not left
 
 
 def _through(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,13 +7,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dualnet.api import build, check, load
+    from dualnet.api import build, check, emit, from_keras, from_torch, load, port
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "build", "check", "load", "specs"]
+__all__ = ["__version__", "build", "check", "emit", "from_keras", "from_torch", "load", "port", "specs"]
 
-_HOMES = {"build": "dualnet.api", "check": "dualnet.api", "load": "dualnet.api", "specs": "dualnet"}
+_HOMES = {name: "dualnet.api" for name in __all__ if name not in ("__version__", "specs")} | {"specs": "dualnet"}
 
 
 def __dir__() -> list[str]:

@@ -1,17 +1,23 @@
-"""The public functions: load a spec, build a live model, check a pair."""
+"""The public functions: load a spec, build a live model, check a pair, read, write and port live models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dualnet.backends import backend as backend_of
+from dualnet.backends.live import framework
+from dualnet.compare.certificate import certificate_of
 from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
+from dualnet.compare.match import check as check_live
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.report import Report
 from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
+from dualnet.run.port import Ported, other, porter, program_of, spread, written
+from dualnet.run.port import port as port_model
 from dualnet.specs import zoo
+from dualnet.specs.program import Program
 from dualnet.specs.spec import Spec
 
 
@@ -23,23 +29,79 @@ def load(name: str | Path) -> Spec:
     return zoo.load(name)
 
 
+def from_torch(module: Any, example_inputs: Any) -> Program:
+    """Return the program of an ``nn.Module``: its ops, nesting, weights; trained and evaluated alike.
+
+    ``example_inputs``: one tensor or array, a tuple of them, or a dictionary by keyword. The first axis stays symbolic
+    where the code allows. The module is left as it was. Raises ``TraceError`` where it cannot be traced.
+    """
+    args, kwargs = spread(example_inputs)
+    return cast(Program, porter("torch").read(module, args, kwargs))
+
+
+def from_keras(model: Any, example_inputs: Any = None) -> Program:
+    """Return the program of a ``keras.Model``: Sequential, Functional, nested, or subclassed where it can be traced.
+
+    ``example_inputs`` are needed for a model that does not know its own. Raises ``TraceError``.
+    """
+    args, kwargs = spread(example_inputs)
+    return cast(Program, porter("keras").read(model, args, kwargs))
+
+
+def emit(spec: Program | Spec | str | Path, backend: str) -> str:
+    """Return the source of a program, or of a spec, for "torch" or "keras". It imports that framework and NumPy only.
+
+    Raises ``UnsupportedError`` naming every op that the framework cannot express.
+    """
+    return cast(str, porter(backend).write(_program(spec)).source)
+
+
+def _program(spec: Program | Spec | str | Path) -> Program:
+    if isinstance(spec, Program):
+        return spec
+    return program_of(spec if isinstance(spec, Spec) else load(spec))
+
+
+def port(
+    module: Any, example_inputs: Any = None, to: str = "", *, certificate: bool = True, partial: bool = False
+) -> Ported:
+    """Return the port of a live model to the other framework: ``.model .source .spec .weights .report``.
+
+    ``example_inputs`` as in ``from_torch``; they are also what the certificate is drawn on (constant ones are replaced
+    by seeded normal numbers). ``to`` is "torch" or "keras" (the other framework by default). ``partial`` leaves a
+    named hole where an op cannot be expressed. Raises ``TraceError`` or ``UnsupportedError``.
+    """
+    here = framework(module)
+    made = port_model(module, example_inputs, to or other(here), partial=partial)
+    if certificate and made.model is not None:
+        made.report = certificate_of(module, made, example_inputs)
+    return made
+
+
 def build(
-    spec: Spec | str | Path, backend: str, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0
+    spec: Program | Spec | str | Path, backend: str, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0
 ) -> Any:
     """Return a live model: an ``nn.Module`` for "torch" (N, C, H, W), a ``keras.Model`` for "keras" (N, H, W, C).
+
+    A program (``from_torch``, ``from_keras``) brings its weights with it and takes no other setting.
 
     The module is in training mode, as torch makes them: call ``.eval()`` before you compare outputs.
     ``seed`` keys shared draws, which start both backends bit-identical; None leaves the start to the framework's own
     initializers and generator. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
     """
+    if isinstance(spec, Program):
+        return written(spec, backend).model
     spec = spec if isinstance(spec, Spec) else load(spec)
     return backend_of(backend).build(spec, dtype=dtype, device=device, seed=seed)
 
 
 def check(
-    spec: Spec | str | Path,
-    against: Spec | str | Path | None = None,
+    spec: Any,
+    against: Any = None,
+    inputs: Any = None,
     *,
+    table: Mapping[str, str] | None = None,
+    weights_from: str | None = None,
     stages: str | Iterable[str] | None = None,
     backends: tuple[str, str] = ("torch", "keras"),
     seed: int = 0,
@@ -48,13 +110,20 @@ def check(
     host: Host | None = None,
     climb_options: dict[str, Any] | None = None,
 ) -> Report:
-    """Return the report of the parity ladder on a spec.
+    """Return the report of the parity ladder on a spec, or on two live models, whoever wrote them.
+
+    Two live models (``nn.Module`` or ``keras.Model``) are compared on ``inputs``: one array, a tuple, or a dictionary
+    by keyword, in the left model's order of axes. Their weights are matched by name, else by kind of layer, order and
+    shape, or by ``table`` (left name to right name), and compared as they are; ``weights_from`` "left" or "right"
+    gives both the weights of one. The other settings are for specs.
 
     ``against`` is the right side's spec, if it is another one with parameters of the same names and shapes.
     ``stages``: "quick" (the default, no data set needed), "all", or names. Numerical stages run in float32 and float64;
     ``dtype`` is that of the stages that train on data. Both frameworks run in this process unless
     ``host`` is given. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
     """
+    if not isinstance(spec, (Spec, str, Path)):
+        return check_live(spec, against, inputs, table=table, weights_from=weights_from)
     left = spec if isinstance(spec, Spec) else load(spec)
     right = left if against is None else against if isinstance(against, Spec) else load(against)
     labels = backends if backends[0] != backends[1] else (f"{backends[0]} (left)", f"{backends[1]} (right)")

@@ -31,6 +31,12 @@ class Carry:
         back = tuple(int(axis) for axis in np.argsort(self.order))
         return np.array(np.reshape(array, lying).transpose(back).reshape(self.shape), order="C")
 
+    def inverse(self) -> "Carry":
+        """Return the way from the port's array to the original's."""
+        back = tuple(int(axis) for axis in np.argsort(self.order))
+        lying = tuple(self.split[axis] for axis in self.order)
+        return Carry(self.target, self.source, self.into, lying, back, self.shape, self.trainable)
+
     def to_data(self) -> dict[str, Any]:
         """Return the row of the mapping table."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

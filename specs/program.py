@@ -7,7 +7,7 @@ bear ATen's names; weights keep their owner's path and PyTorch's layout. It is d
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -94,13 +94,16 @@ class Weight:
 class Op:
     """One op: ATen's name, its arguments by ATen's names (``self`` is called ``input``), the wires it makes.
 
-    ``place`` is the line of the source that it was read from.
+    ``place`` is the line of the source that it was read from. ``mode`` is "training" or "inference" for what happens
+    in one mode only. Three ops are not ATen's: ``by_mode(training, inference)`` is one wire or another; ``copy(input,
+    src)`` is a source in the shape of an input; ``batch_norm`` may have ``running_variance="biased"`` (Keras's rule).
     """
 
     op: str
     arguments: dict[str, Any]
     results: tuple[str, ...]
     place: str = ""
+    mode: str = ""
 
     def refs(self) -> Iterator[str]:
         """Yield the wires that it reads."""
@@ -171,6 +174,12 @@ class Program:
                 found.setdefault(name, []).append(op)
         return found
 
+    @property
+    def dtype(self) -> str:
+        """The precision of its weights, else of its inputs."""
+        found = [weight.tensor.dtype for weight in self.weights.values()] + [t.dtype for t in self.inputs.values()]
+        return next((name for name in found if name.startswith("float")), "float32")
+
     def parameters(self) -> int:
         """Return the number of trainable values."""
         return sum(int(np.prod(w.tensor.shape)) for w in self.weights.values() if w.trainable)
@@ -198,6 +207,22 @@ def replaced(value: Any, change: Any) -> Any:
     if isinstance(value, ByMode):
         return ByMode(replaced(value.training, change), replaced(value.inference, change))
     return change(value)
+
+
+def renamed(program: Program, names: dict[str, str]) -> None:
+    """Give inputs other names, wherever they are read."""
+
+    def name(value: Any) -> Any:
+        return Ref(names.get(value.name, value.name)) if isinstance(value, Ref) else value
+
+    for scope in program.root.scopes():
+        scope.ports = tuple(names.get(port, port) for port in scope.ports)
+        scope.body = [
+            replace(item, arguments=replaced(item.arguments, name)) if isinstance(item, Op) else item for item in scope.body
+        ]
+    program.inputs = {names.get(key, key): tensor for key, tensor in program.inputs.items()}
+    program.wires = {names.get(key, key): tensor for key, tensor in program.wires.items()}
+    program.outputs = tuple(names.get(key, key) for key in program.outputs)
 
 
 def wire(scope: Scope, wanted: tuple[str, ...]) -> None:

@@ -4,12 +4,15 @@ import contextlib
 import os
 from typing import Any
 
+from dualnet.backends.keras import silence
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else TensorFlow takes the whole GPU from torch
 
-import keras
-import tensorflow as tf
+with silence.start():  # lines of C++ that the variable above does not reach
+    import keras
+    import tensorflow as tf
 
 from dualnet.backends import check
 from dualnet.errors import DeviceError, UnsupportedError
@@ -22,6 +25,8 @@ if keras.config.backend() != "tensorflow":
 with contextlib.suppress(RuntimeError):  # TensorFlow already runs: the process belongs to somebody else
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
     tf.config.threading.set_inter_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+with silence.start():  # the first op greets too
+    tf.zeros(())
 
 
 def precision(name: str) -> str:

@@ -8,10 +8,14 @@ import numpy as np
 from keras import layers, ops
 
 from dualnet.backends.keras.parts_losses import *  # noqa: F403 - whatever stands there is a part
+from dualnet.backends.keras.parts_order import *  # noqa: F403
+from dualnet.backends.keras.parts_signal import *  # noqa: F403
 
 
 class BatchNormalization(layers.BatchNormalization):
     """PyTorch's batch normalisation: the running variance takes in the unbiased one, n / (n - 1) times the batch's."""
+
+    running_variance = "unbiased"
 
     def call(self, x, training=False):
         axes = [axis for axis in range(len(x.shape)) if axis != self.axis % len(x.shape)]
@@ -32,6 +36,62 @@ class BatchNormalization(layers.BatchNormalization):
         if self.center:
             shift = shift + self.beta
         return x * ops.reshape(scale, shape) + ops.reshape(shift, shape)
+
+
+class CumulativeBatchNormalization(BatchNormalization):
+    """PyTorch's batch normalisation with momentum=None: the running statistics are the mean of all batches' so far."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.batches = self.add_weight(shape=(), initializer="zeros", trainable=False, name="batches")
+
+    def call(self, x, training=False):
+        if training and self.trainable:
+            self.batches.assign(self.batches + 1)
+            self.momentum = 1.0 - 1.0 / ops.convert_to_tensor(self.batches)
+        return super().call(x, training=training)
+
+
+class InstanceNormalization(layers.Layer):
+    """PyTorch's instance normalisation with running statistics: they are what evaluation uses."""
+
+    def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, affine=False):
+        super().__init__()
+        self.axis, self.momentum, self.epsilon, self.affine = axis, momentum, epsilon, affine
+
+    def build(self, shape):
+        size = (shape[self.axis],)
+        if self.affine:
+            self.gamma = self.add_weight(shape=size, initializer="ones", name="gamma")
+            self.beta = self.add_weight(shape=size, initializer="zeros", name="beta")
+        self.moving_mean = self.add_weight(shape=size, initializer="zeros", trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(shape=size, initializer="ones", trainable=False, name="moving_variance")
+
+    def call(self, x, training=False):
+        rank, channels = len(x.shape), self.axis % len(x.shape)
+        axes = [axis for axis in range(1, rank) if axis != channels]
+        one = [-1 if axis == channels else 1 for axis in range(rank)]
+        if training:
+            mean, variance = ops.moments(x, axes=axes, keepdims=True)
+            count = math.prod(x.shape[axis] for axis in axes)
+            self.follow(self.moving_mean, mean)
+            self.follow(self.moving_variance, variance * (count / (count - 1)))
+        else:
+            mean, variance = (ops.reshape(each, one) for each in (self.moving_mean, self.moving_variance))
+        y = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        return y * ops.reshape(self.gamma, one) + ops.reshape(self.beta, one) if self.affine else y
+
+    def follow(self, moving, current):
+        """Move running statistics towards the mean of the batch's."""
+        current = ops.reshape(ops.mean(current, axis=0), moving.shape)
+        moving.assign(moving * self.momentum + current * (1.0 - self.momentum))
+
+
+def hardsigmoid(x):
+    """A sigmoid of straight lines. PyTorch's gradient has 1/6 in float32 in every precision."""
+    exact = ops.clip(x + 3.0, 0.0, 6.0) / 6.0
+    slope = ops.where(ops.abs(x) < 3.0, 0.1666666716337204 * ops.ones_like(x), ops.zeros_like(x))
+    return ops.stop_gradient(exact) + (x - ops.stop_gradient(x)) * slope
 
 
 def gelu(x, approximate=False):
@@ -96,6 +156,20 @@ def logit(x, eps=None):
     """log(x / (1 - x)), x cut to [eps, 1 - eps] first."""
     x = x if eps is None else clamp(x, eps, 1.0 - eps)
     return ops.log(x / (1.0 - x))
+
+
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+    """x with numbers for what is none, and for what is infinite: the largest, if none is given."""
+    largest = float(np.finfo(keras.backend.standardize_dtype(x.dtype)).max)
+    posinf, neginf = largest if posinf is None else posinf, -largest if neginf is None else neginf
+    x = ops.where(ops.isnan(x), ops.full_like(x, nan), x)
+    x = ops.where(ops.equal(x, float("inf")), ops.full_like(x, posinf), x)
+    return ops.where(ops.equal(x, float("-inf")), ops.full_like(x, neginf), x)
+
+
+def heaviside(x, values):
+    """0 below 0, 1 above, and a value of its own at 0."""
+    return ops.where(ops.equal(x, 0), values + ops.zeros_like(x), ops.cast(x > 0, x.dtype))
 
 
 def sinc(x):
@@ -219,49 +293,47 @@ def gather(x, indices, axis):
 
 
 def places_of(x, indices):
-    """Return x with the indexed axes in front and merged, the merged places, and the shape of what is indexed."""
+    """x with the indexed axes in front and merged, the merged places, the indexed axes and the others."""
     at = [axis for axis, index in enumerate(indices) if index is not None]
     rest = [axis for axis in range(len(x.shape)) if axis not in at]
-    sizes = [ops.shape(x)[axis] for axis in at]
-    shape = ops.shape(sum(ops.zeros_like(indices[axis]) for axis in at))
     flat = 0
-    for axis, size in zip(at, sizes):
+    for axis in at:
+        size = ops.cast(ops.shape(x)[axis], "int64")
         index = ops.cast(indices[axis], "int64")
-        size = ops.cast(size, "int64")
         flat = flat * size + ops.where(index < 0, index + size, index)
-    flat = ops.broadcast_to(flat, shape)
     front = ops.transpose(x, (*at, *rest))
     merged = ops.reshape(front, (-1, *[ops.shape(x)[axis] for axis in rest]))
     return merged, flat, at, rest
 
 
+def indexed_order(rank, at, rest):
+    """Where the axes of x[i, :, j] come from: those of the places first, or where they stood if they stood together."""
+    before = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
+    return [*range(rank, rank + before), *range(rank), *range(rank + before, rank + len(rest))]
+
+
 def indexed(x, indices):
     """x[i, :, j] for tensors of places; None takes a whole axis."""
     merged, flat, at, rest = places_of(x, indices)
-    found = ops.take(merged, flat, axis=0)
-    together = at == list(range(at[0], at[0] + len(at)))
-    rank = len(flat.shape)
-    if together and at[0] > 0:
-        order = [*range(rank, rank + at[0]), *range(rank), *range(rank + at[0], rank + len(rest))]
-        found = ops.transpose(found, order)
-    return found
+    return ops.transpose(ops.take(merged, flat, axis=0), indexed_order(len(flat.shape), at, rest))
 
 
 def index_put(x, indices, values, accumulate=False):
     """x with x[i, j] = values, or with values added there."""
     indices = [*indices, *[None] * (len(x.shape) - len(indices))]
     merged, flat, at, rest = places_of(x, indices)
-    values = ops.broadcast_to(values, (*ops.shape(flat), *ops.shape(merged)[1:]))
+    order = indexed_order(len(flat.shape), at, rest)
+    sizes = [*[ops.shape(flat)[i] for i in range(len(flat.shape))], *[ops.shape(x)[axis] for axis in rest]]
+    values = ops.broadcast_to(values, [sizes[i] for i in order])
+    values = ops.transpose(values, [order.index(i) for i in range(len(order))])
     flat = ops.reshape(flat, (-1, 1))
-    values = ops.reshape(values, (-1, *ops.shape(merged)[1:]))
-    made = ops.scatter_update(merged, flat, values)
+    values = ops.reshape(values, (-1, *sizes[len(sizes) - len(rest) :]))
     if accumulate:
         made = merged + ops.scatter(flat, values, ops.shape(merged))
-    front = ops.reshape(made, [ops.shape(x)[axis] for axis in (*at, *rest)])
-    back = [0] * len(x.shape)
-    for place, axis in enumerate((*at, *rest)):
-        back[axis] = place
-    return ops.transpose(front, back)
+    else:
+        made = ops.scatter_update(merged, flat, values)
+    made = ops.reshape(made, [ops.shape(x)[axis] for axis in (*at, *rest)])
+    return ops.transpose(made, [(*at, *rest).index(axis) for axis in range(len(x.shape))])
 
 
 def index_add(x, indices, values, axis):
@@ -271,24 +343,34 @@ def index_add(x, indices, values, axis):
     return ops.moveaxis(moved + added, 0, axis)
 
 
+def index_copy(x, indices, values, axis):
+    """x with values put at places along an axis."""
+    moved = ops.moveaxis(x, axis, 0)
+    made = ops.scatter_update(moved, ops.expand_dims(indices, -1), ops.moveaxis(values, axis, 0))
+    return ops.moveaxis(made, 0, axis)
+
+
+def index_fill(x, indices, value, axis):
+    """x with one value at places along an axis."""
+    places = ops.arange(x.shape[axis], dtype="int64")[:, None]
+    chosen = ops.any(ops.equal(places, ops.reshape(ops.cast(indices, "int64"), (1, -1))), axis=1)
+    shape = [-1 if i == axis else 1 for i in range(len(x.shape))]
+    return ops.where(ops.reshape(chosen, shape), ops.cast(value, x.dtype), x)
+
+
 def scatter(x, indices, values, axis, accumulate=False):
     """x with values put, or added, at places along an axis, each position its own."""
-    shape = indices.shape
-    values = values[tuple(slice(0, n) for n in shape)]
-    grid = [ops.broadcast_to(ops.reshape(ops.arange(n), [n if i == a else 1 for i in range(len(shape))]), shape) for a, n in enumerate(shape)]
-    grid = [ops.cast(indices if a == axis else g, "int64") for a, g in enumerate(grid)]
-    places = ops.reshape(ops.stack(grid, axis=-1), (-1, len(shape)))
+    sizes = [ops.shape(indices)[a] for a in range(len(indices.shape))]
+    values = values[tuple(slice(0, n) for n in sizes)]
+    grid = []
+    for a, n in enumerate(sizes):
+        line = ops.reshape(ops.arange(n, dtype="int64"), [-1 if i == a else 1 for i in range(len(sizes))])
+        grid.append(ops.cast(indices, "int64") if a == axis else line + ops.zeros_like(indices, dtype="int64"))
+    places = ops.reshape(ops.stack(grid, axis=-1), (-1, len(sizes)))
     values = ops.reshape(values, (-1,))
     if accumulate:
         return x + ops.scatter(places, values, ops.shape(x))
     return ops.scatter_update(x, places, values)
-
-
-def sorted_along(x, k, descending):
-    """The first k of the last axis, sorted, and their places."""
-    order = ops.argsort(-x if descending else x, axis=-1)[..., :k]
-    order = ops.cast(order, "int64")
-    return ops.take_along_axis(x, order, axis=-1), order
 
 
 def diag_embed(x):
@@ -397,11 +479,6 @@ class PaddedEmbedding(layers.Embedding):
         return ops.where(ops.expand_dims(ops.equal(inputs, self.padding), -1), ops.stop_gradient(rows), rows)
 
 
-def first_max(x, axis):
-    """The maximum along an axis; of equal ones the first takes the gradient."""
-    return ops.squeeze(ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis)
-
-
 def max_pool(x, size, strides, padding):
     """The maximum over windows, padded by what counts as minus infinity."""
     x = ops.pad(x, ((0, 0), *padding, (0, 0)), constant_values=float("-inf"))
@@ -422,29 +499,22 @@ def max_pool_by_axis(x, size, strides, padding, dilation):
 def avg_pool(x, size, strides, padding, divisors=None):
     """The mean over windows padded by zeros; ``divisors`` are a number, or how many values count along each axis."""
     x = ops.pad(x, ((0, 0), *padding, (0, 0)))
-    for axis in range(1, len(size) + 1):
-        k, s = size[axis - 1], strides[axis - 1]
+    for axis, (k, s) in enumerate(zip(size, strides), start=1):
         count = (x.shape[axis] - k) // s + 1
-        matrix = np.zeros((count, x.shape[axis]))
-        for i in range(count):
-            divisor = k if divisors is None else divisors[axis - 1][i] if isinstance(divisors, tuple | list) else 1.0
-            matrix[i, i * s : i * s + k] = 1.0 / divisor
-        matrix = ops.convert_to_tensor(matrix, dtype=x.dtype)
-        x = ops.moveaxis(ops.tensordot(x, matrix, axes=(axis, 1)), -1, axis)
+        places = np.arange(count)[:, None] * s + np.arange(k)[None, :]
+        x = ops.sum(ops.take(x, places, axis=axis), axis=axis + 1)
+        counts = divisors[axis - 1] if isinstance(divisors, (tuple, list)) else [1 if divisors else k] * count
+        shape = [count if i == axis else 1 for i in range(len(x.shape))]
+        x = x / ops.reshape(ops.convert_to_tensor(counts, dtype=x.dtype), shape)
     return x / divisors if isinstance(divisors, float) else x
-
-
-def windows_of(size, out):
-    """Where the windows of adaptive pooling begin and end: ⌊i·size/out⌋ … ⌈(i + 1)·size/out⌉."""
-    return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
 
 
 def adaptive_avg_pool(x, size):
     """The mean over as many windows as are asked for."""
     for axis, out in enumerate(size, start=1):
         matrix = np.zeros((out, x.shape[axis]))
-        for i, (first, last) in enumerate(windows_of(x.shape[axis], out)):
-            matrix[i, first:last] = 1.0 / (last - first)
+        for i, window in enumerate(adaptive_windows(x.shape[axis], out)):
+            matrix[i, window] = 1.0 / len(window)
         matrix = ops.convert_to_tensor(matrix, dtype=x.dtype)
         x = ops.moveaxis(ops.tensordot(x, matrix, axes=(axis, 1)), -1, axis)
     return x
@@ -453,8 +523,8 @@ def adaptive_avg_pool(x, size):
 def adaptive_max_pool(x, size):
     """The maximum over as many windows as are asked for."""
     for axis in range(len(size), 0, -1):
-        spans = windows_of(x.shape[axis], size[axis - 1])
-        x = ops.stack([first_max(ops.take(x, np.arange(a, b), axis=axis), axis=axis) for a, b in spans], axis=axis)
+        windows = adaptive_windows(x.shape[axis], size[axis - 1])
+        x = ops.stack([first_max(ops.take(x, window, axis=axis), axis=axis) for window in windows], axis=axis)
     return x
 
 
@@ -562,14 +632,15 @@ def cell(kind, x, state, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     return recurrent_step(kind, x if bias_ih is None else x + bias_ih, state, weight_hh, bias_hh)
 
 
-def recurrent_step(kind, x, state, weight_hh, bias_hh=None):
+def recurrent_step(kind, x, state, weight_hh, bias_hh=None, weight_hr=None):
     """One step, given x·weight_ihᵀ + bias_ih."""
     h = ops.matmul(state[0], ops.transpose(weight_hh))
     h = h if bias_hh is None else h + bias_hh
     if kind == "lstm":
         i, f, g, o = ops.split(x + h, 4, axis=-1)
         c = ops.sigmoid(f) * state[1] + ops.sigmoid(i) * ops.tanh(g)
-        return ops.sigmoid(o) * ops.tanh(c), c
+        h = ops.sigmoid(o) * ops.tanh(c)
+        return h if weight_hr is None else ops.matmul(h, ops.transpose(weight_hr)), c
     if kind == "gru":
         (xr, xz, xn), (hr, hz, hn) = ops.split(x, 3, axis=-1), ops.split(h, 3, axis=-1)
         z = ops.sigmoid(xz + hz)
@@ -581,19 +652,20 @@ def recurrent_step(kind, x, state, weight_hh, bias_hh=None):
 class Recurrent(layers.Layer):
     """PyTorch's LSTM, GRU or RNN: several layers, both directions, two biases. Takes (N, T, features)."""
 
-    def __init__(self, kind, features, hidden, layers=1, bidirectional=False, bias=True, dropout=0.0):
+    def __init__(self, kind, features, hidden, layers=1, bidirectional=False, bias=True, dropout=0.0, projection=0):
         super().__init__()
         self.kind, self.hidden, self.depth, self.ways = kind, hidden, layers, 2 if bidirectional else 1
-        self.bias = bias
+        self.bias, self.projection, self.out = bias, projection, projection or hidden
         self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)] if dropout else []
         gates = {"lstm": 4, "gru": 3}.get(kind, 1) * hidden
         start = keras.initializers.RandomUniform(-(hidden**-0.5), hidden**-0.5)
         for layer in range(layers):
-            inputs = features if layer == 0 else hidden * self.ways
+            inputs = features if layer == 0 else self.out * self.ways
             for way in range(self.ways):
                 end = f"l{layer}" + ("_reverse" if way else "")
-                shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden)}
+                shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, self.out)}
                 shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)} if bias else {}
+                shapes |= {"weight_hr": (projection, hidden)} if projection else {}
                 for name, shape in shapes.items():
                     weight = self.add_weight(shape=shape, initializer=start, name=f"{name}_{end}")
                     setattr(self, f"{name}_{end}", weight)
@@ -603,13 +675,13 @@ class Recurrent(layers.Layer):
         x = ops.expand_dims(x, 0) if bare else x
         states = [ops.expand_dims(state, 1) if bare else state for state in states]
         count = 2 if self.kind == "lstm" else 1
-        zeros = ops.zeros((ops.shape(x)[0], self.hidden), dtype=x.dtype)
+        zeros = [ops.zeros((ops.shape(x)[0], n), dtype=x.dtype) for n in (self.out, self.hidden)]
         last = []
         for layer in range(self.depth):
             made = []
             for way in range(self.ways):
                 place = layer * self.ways + way
-                start = tuple(states[i][place] if states else zeros for i in range(count))
+                start = tuple(states[i][place] if states else zeros[i] for i in range(count))
                 y, end = self.run(x, start, f"l{layer}" + ("_reverse" if way else ""), way == 1)
                 made.append(y)
                 last.append(end)
@@ -626,14 +698,17 @@ class Recurrent(layers.Layer):
         x = ops.matmul(x, ops.transpose(getattr(self, f"weight_ih_{end}")))
         x = x + getattr(self, f"bias_ih_{end}") if self.bias else x
         weight, bias = getattr(self, f"weight_hh_{end}"), getattr(self, f"bias_hh_{end}") if self.bias else None
+        projection = getattr(self, f"weight_hr_{end}") if self.projection else None
+        edges = [self.out] if len(state) > 1 else []
 
         def step(joined, x):
-            states = ops.split(joined, len(state), axis=-1)
-            joined = ops.concatenate(recurrent_step(self.kind, x, states, weight, bias), axis=-1)
+            states = ops.split(joined, edges, axis=-1) if edges else [joined]
+            made = recurrent_step(self.kind, x, states, weight, bias, projection)
+            joined = ops.concatenate(made, axis=-1)
             return joined, joined
 
         last, y = ops.scan(step, ops.concatenate(state, axis=-1), ops.swapaxes(x, 0, 1), reverse=backwards)
-        return ops.swapaxes(y, 0, 1)[:, :, : self.hidden], ops.split(last, len(state), axis=-1)
+        return ops.swapaxes(y, 0, 1)[:, :, : self.out], ops.split(last, edges, axis=-1) if edges else [last]
 
 
 def load_weights(model, path):

@@ -34,9 +34,9 @@ def divergence(log_p, target, log_target=False):
     """target·(log target - log p), the terms of Kullback and Leibler's divergence."""
     if log_target:
         return ops.exp(target) * (target - log_p)
-    positive = target > 0
-    safe = ops.where(positive, target, ops.ones_like(target))
-    return ops.where(positive, target * ops.log(safe), ops.zeros_like(target)) - target * log_p
+    zero = ops.equal(target, 0)
+    safe = ops.where(zero, ops.ones_like(target), target)
+    return ops.where(zero, ops.zeros_like(target), target * ops.log(safe)) - target * log_p
 
 
 def hinge_embedding(x, target, margin=1.0):

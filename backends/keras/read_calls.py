@@ -21,11 +21,32 @@ QUANTIZED = "its weights are quantized. Read the model before it is quantized."
 HINT = "Write it with keras.ops and built-in layers."
 
 
+def _rule(layer: keras.Layer) -> Any:
+    """Return the rule of a layer's class; a batch norm that names its running variance keeps to the same rule."""
+    named = isinstance(layer, keras.layers.BatchNormalization) and hasattr(layer, "running_variance")
+    return LAYERS.get(keras.layers.BatchNormalization if named else type(layer))
+
+
+def _attributes(layer: keras.Layer) -> dict[int, str]:
+    """Return what a user's class calls its layers: ``conv1``, or ``blocks.0`` for an element of a list."""
+    found: dict[int, str] = {}
+    for name, value in vars(layer).items():
+        if name.startswith("_") or type(layer).__module__.startswith("keras."):
+            continue
+        listed = [(name, value)] if isinstance(value, keras.Layer) else []
+        if isinstance(value, (list, tuple)):
+            listed = [(f"{name}.{index}", each) for index, each in enumerate(value) if isinstance(each, keras.Layer)]
+        for path, each in listed:
+            found.setdefault(id(each), path)
+    return found
+
+
 def walk(layer: keras.Layer, path: str = "") -> Iterator[tuple[str, keras.Layer]]:
     """Yield every layer inside a layer with its path, the first one by which it is reached."""
     taken: set[str] = set()
+    called = _attributes(layer)
     for child in layer._flatten_layers(include_self=False, recursive=False):
-        name = identifier(child.name)
+        name = called.get(id(child)) or identifier(child.name)
         while name in taken:
             name += "_"
         taken.add(name)
@@ -90,7 +111,7 @@ class Reader:
         path = self._path(layer)
         if not layer.built:
             self._build(layer, path, args, kwargs)
-        own = type(layer).__module__.startswith("keras.src.layers.")
+        own = type(layer).__module__.startswith("keras.src.layers.") or _rule(layer) is not None
         with self.sheet.scope(path, f"keras.layers.{type(layer).__name__}" if own else type(layer).__name__):
             masked = self._masked(layer, path, args, kwargs)
             outputs = self._body(layer, args, kwargs)
@@ -131,7 +152,7 @@ class Reader:
         self.sheet.notes.append(f"{variable.path}: written in call; its value stays as it is in the program")
 
     def _body(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        rule = None if getattr(layer, "lora_enabled", False) else LAYERS.get(type(layer))
+        rule = None if getattr(layer, "lora_enabled", False) else _rule(layer)
         takes = "training" in inspect.signature(layer.call).parameters
         asked = kwargs.get("training")
         mode = self.mode if asked is None or asked is INHERITED else bool(asked)

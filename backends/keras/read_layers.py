@@ -110,7 +110,7 @@ def batch_norm(s: Sheet, layer: Any, inputs: Any, training: Any = None, mask: An
         running_mean=s.weight(layer.moving_mean, "running_mean"),
         running_var=s.weight(layer.moving_variance, "running_var"),
         training=training if layer.trainable else False, momentum=round(1 - layer.momentum, 12), eps=layer.epsilon,
-        cudnn_enabled=True, running_variance="biased",
+        cudnn_enabled=True, **({} if getattr(layer, "running_variance", "") == "unbiased" else {"running_variance": "biased"}),
     )  # fmt: skip
     return s.permute(made, tuple(int(i) for i in np.argsort(order)))
 

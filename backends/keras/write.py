@@ -11,11 +11,13 @@ from dualnet.backends.keras import device as devices  # first: it decides how Te
 import keras  # isort: skip
 
 from dualnet.backends.keras import parts
+from dualnet.backends.keras.write_complex import guarded
 from dualnet.backends.keras.write_elementwise import ELEMENTWISE
 from dualnet.backends.keras.write_index import INDEX
 from dualnet.backends.keras.write_layers import LAYERS
 from dualnet.backends.keras.write_losses import LOSSES
 from dualnet.backends.keras.write_math import MATH
+from dualnet.backends.keras.write_order import ORDER
 from dualnet.backends.keras.write_pool import POOL
 from dualnet.backends.keras.write_random import RANDOM
 from dualnet.backends.keras.write_recurrent import RECURRENT
@@ -43,10 +45,9 @@ class KerasTarget:
     origin: str = "torch"
     name: str = "keras"
     rules: dict[str, Any] = field(
-        default_factory=lambda: {
-            **VIEWS, **ELEMENTWISE, **MATH, **INDEX, **LAYERS, **POOL, **RANDOM, **RECURRENT,
-            **LOSSES,
-        }  # fmt: skip
+        default_factory=lambda: guarded({
+            **VIEWS, **ELEMENTWISE, **MATH, **INDEX, **LAYERS, **POOL, **RANDOM, **RECURRENT, **LOSSES, **ORDER,
+        })  # fmt: skip
     )
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})

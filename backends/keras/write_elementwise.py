@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from dualnet.backends.source.code import Default, Lit, Many, code, invoke
-from dualnet.backends.source.form import Storage, Value
+from dualnet.backends.source.form import Storage, Value, axes_of
 from dualnet.backends.source.rules import Rule, given, kept, lies, like
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
@@ -113,7 +113,7 @@ def division(frame: Frame, op: Op) -> Value:
     mode = op.arguments.get("rounding_mode")
     whole = frame.dtype() not in FLOATS
     if mode == "floor":
-        return binary("ops.floor_divide({}, {})")(frame, op)  # type: ignore[no-any-return]
+        return binary("{} // {}")(frame, op)  # type: ignore[no-any-return]
     if mode == "trunc":
         frame.writer.parts.add("trunc_divide")
         return binary("trunc_divide({}, {})")(frame, op)  # type: ignore[no-any-return]
@@ -129,6 +129,19 @@ def pieces(*names: str, template: str, parts: tuple[str, ...] = ()) -> Rule:
         values = [operand(frame, op.arguments[name], dtype) for name in names]
         codes, logical, physical = frame.aligned(values)
         return frame.made(code(template, *codes), logical, physical)
+
+    return rule
+
+
+def scaled(plain: str, template: str) -> Rule:
+    """Return the rule of ``addcmul`` and its like: input + value·(one with other)."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        values = [operand(frame, op.arguments[name], frame.dtype()) for name in ("input", "tensor1", "tensor2")]
+        (x, one, other), logical, physical = frame.aligned(values)
+        scale = op.arguments.get("value", 1)
+        made = code(plain, x, one, other) if scale == 1 else code(template, x, Lit(scale, "scale"), one, other)
+        return frame.made(made, logical, physical)
 
     return rule
 
@@ -166,7 +179,7 @@ def clamp(frame: Frame, op: Op) -> Value:
         codes, logical, physical = frame.aligned(values)
         text = "{}"
         for name in bounds:
-            text = f"ops.{name}imum({text}, {{}})"
+            text = f"ops.{'maximum' if name == 'min' else 'minimum'}({text}, {{}})"
         return frame.made(code(text, *codes), logical, physical)
     value = operand(frame, op.arguments["input"], frame.dtype())
     x = lies(frame, value)
@@ -223,11 +236,11 @@ def softmax(name: str) -> Rule:
     """Return the rule of ``softmax`` and its like, along an axis."""
 
     def rule(frame: Frame, op: Op) -> Value:
-        value = given(frame)
-        if value.dtype not in FLOATS:
-            value = operand(frame, op.arguments["input"], frame.dtype())
+        value = operand(frame, op.arguments["input"], frame.dtype())
+        if not value.rank:  # a scalar is the softmax of itself alone
+            return like(frame, value, code(f"{{}} * 0.0{' + 1.0' if name == 'softmax' else ''}", lies(frame, value)))
         x, order = frame.whole(value)
-        axis = order.index(op.arguments["dim"] % max(value.rank, 1)) if value.rank else 0
+        axis = order.index(op.arguments["dim"] % value.rank)
         axis = -1 if axis == value.rank - 1 else axis
         made = invoke(f"ops.{name}", x, axis=Default(axis, -1))
         layer = invoke("layers.Softmax", axis=Default(axis, -1)) if name == "softmax" else None
@@ -262,6 +275,12 @@ def by_mode(frame: Frame, op: Op) -> Value:
     return frame.made(code("{} if training else {}", one, other), logical, physical)
 
 
+def broadcast_tensors(frame: Frame, op: Op) -> tuple[Value, ...]:
+    """``broadcast_tensors``: each to the shape of all."""
+    values = [frame.settled_weight(frame.value(argument)) for argument in op.arguments["tensors"]]
+    return tuple(broadcast(frame, value, frame.out(index)) for index, value in enumerate(values))
+
+
 def copy(frame: Frame, op: Op) -> Value:
     """``copy(input, src)``: the source, broadcast to the input's shape, in its type."""
     source = operand(frame, op.arguments["src"], frame.dtype())
@@ -278,14 +297,16 @@ def broadcast(frame: Frame, value: Value, shape: Any) -> Value:
     lead = len(shape) - value.rank
     if not lead and value.shape == tuple(shape):
         return value
+    if isinstance(value.storage.code, Lit):
+        made = code("ops.full({}, {}, dtype={})", frame.sizes(shape, hole=False), value.storage.code, dtype_code(value.dtype))
+        axes = axes_of(shape)
+        return frame.made(made, axes, axes, value.dtype)
     value = Value(((),) * lead + value.axes, value.storage) if value.rank else Value(((),) * lead, value.storage)
     if not value.placed or value.rank == lead:
         order = list(range(value.rank))
         x = frame.code(frame.form(value, value.logical)) if value.rank > lead else frame.code(value.storage)
     else:
         x, order = frame.whole(value)
-    from dualnet.backends.source.form import axes_of
-
     logical = tuple(atoms or axes_of((size,))[0] for atoms, size in zip(value.logical, shape, strict=True))
     sizes = frame.sizes(tuple(shape[axis] for axis in order), hole=False)
     return frame.made(
@@ -378,9 +399,10 @@ ELEMENTWISE: dict[str, Rule] = {
     "sinc": formula("sinc({})", "sinc"),
     "signbit": formula("{} < 0"),
     "logit": configured("logit", eps=("eps", None)),
-    "special_expm1": unary("ops.expm1"),
-    "special_erf": unary("ops.erf"),
-    "hardsigmoid": formula("ops.clip({} + 3.0, 0.0, 6.0) / 6.0"),
+    "angle": formula("ops.where({} < 0, math.pi * ops.ones_like({}), ops.zeros_like({}))"),
+    "nan_to_num": configured("nan_to_num", nan=("nan", 0.0), posinf=("posinf", None), neginf=("neginf", None)),
+    "hardsigmoid": formula("hardsigmoid({})", "hardsigmoid"),
+    "log_sigmoid": formula("-ops.softplus(-{})"),
     "hardswish": formula("{} * ops.clip({} + 3.0, 0.0, 6.0) / 6.0"),
     "hardtanh": hardtanh,
     "relu6": hardtanh,
@@ -407,8 +429,8 @@ ELEMENTWISE: dict[str, Rule] = {
     "div": division,
     "divide": division,
     "true_divide": binary("{} / {}", floats=True),
-    "floor_divide": binary("ops.floor_divide({}, {})"),
-    "remainder": binary("ops.mod({}, {})"),
+    "floor_divide": binary("{} // {}"),
+    "remainder": binary("{} % {}"),
     "fmod": pieces("input", "other", template="fmod({}, {})", parts=("fmod",)),
     "pow": power,
     "float_power": power,
@@ -423,6 +445,9 @@ ELEMENTWISE: dict[str, Rule] = {
     "xlogy": pieces("input", "other", template="xlogy({}, {})", parts=("xlogy",)),
     "special_xlogy": pieces("input", "other", template="xlogy({}, {})", parts=("xlogy",)),
     "copysign": pieces("input", "other", template="ops.abs({}) * ops.where({} < 0, -1.0, 1.0)"),
+    "addcmul": scaled("{} + {} * {}", "{} + {} * {} * {}"),
+    "addcdiv": scaled("{} + {} / {}", "{} + {} * {} / {}"),
+    "heaviside": pieces("input", "values", template="heaviside({}, {})", parts=("heaviside",)),
     "lerp": pieces("input", "end", "weight", template="lerp({}, {}, {})", parts=("lerp",)),
     **{name: binary(f"{{}} {SIGNS[name]} {{}}" if name in SIGNS else f"ops.{word}({{}}, {{}})") for name, word in COMPARE.items()},
     "logical_and": _logical("and"),
@@ -448,8 +473,14 @@ ELEMENTWISE: dict[str, Rule] = {
     "detach": unary("ops.stop_gradient"),
     "by_mode": by_mode,
     "copy": copy,
+    "broadcast_tensors": broadcast_tensors,
     "expand": expand,
     "expand_as": expand,
     "broadcast_to": expand,
 }
-__all__ = ["ELEMENTWISE", "Many"]
+SPECIAL = "expit:sigmoid erf erfc erfinv expm1 log1p exp2 logit sinc xlogy softmax log_softmax round logsumexp"
+ELEMENTWISE |= {
+    f"special_{name}": ELEMENTWISE[other or name]
+    for name, _, other in (word.partition(":") for word in SPECIAL.split())
+    if (other or name) in ELEMENTWISE
+}

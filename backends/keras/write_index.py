@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dualnet.backends.keras.write_elementwise import FLOATS, broadcast, cast, dtype_code, operand
+from dualnet.backends.keras.write_elementwise import broadcast, cast, dtype_code, operand
 from dualnet.backends.keras.write_math import logical_call, several
 from dualnet.backends.source.code import Default, Lit, Many, Var, code, invoke
 from dualnet.backends.source.form import Storage, Value, appearing, axes_of
@@ -85,6 +85,13 @@ def split(frame: Frame, op: Op) -> Any:
         msg = "it cuts the batch axis in pieces"
         raise UnsupportedError(msg)
     return _cut(frame, value, dim, sizes)
+
+
+def glu(frame: Frame, op: Op) -> Value:
+    """``glu``: one half of an axis, gated by the other."""
+    value, dim = given(frame), op.arguments.get("dim", -1)
+    one, gate = _cut(frame, value, dim, [frame.out()[dim]] * 2)
+    return like(frame, one, code("{} * ops.sigmoid({})", lies(frame, one), lies(frame, gate)))
 
 
 def unbind(frame: Frame, op: Op) -> Any:
@@ -188,7 +195,13 @@ def take(frame: Frame, op: Op) -> Value:
 def gather(frame: Frame, op: Op) -> Value:
     """``gather(dim, index)``."""
     frame.writer.parts.add("gather")
-    value, index = given(frame), given(frame, "index")
+    value, index = given(frame), given(frame, "indices" if op.op == "take_along_dim" else "index")
+    if op.op == "take_along_dim":
+        if op.arguments.get("dim") is None:
+            msg = "take_along_dim without an axis; flatten what it takes from"
+            raise UnsupportedError(msg)
+        axis = Lit(op.arguments["dim"] % value.rank, "axis")
+        return fresh(frame, code("ops.take_along_axis({}, {}, axis={})", frame.logical(value), frame.logical(index), axis))
     return fresh(frame, code("gather({}, {}, axis={})", frame.logical(value), frame.logical(index), Lit(op.arguments["dim"] % max(value.rank, 1), "axis")))
 
 
@@ -240,9 +253,9 @@ def scatter(frame: Frame, op: Op) -> Value:
         msg = f"reduce={reduce!r}; 'sum' can be written"
         raise UnsupportedError(msg)
     dim = Lit(op.arguments["dim"] % max(value.rank, 1), "axis")
-    if op.op in ("index_add", "index_copy"):
-        frame.writer.parts.add("index_add")
-        made = code("index_add({}, {}, {}, axis={})", frame.logical(value), frame.logical(places), frame.logical(source), dim)
+    if op.op in ("index_add", "index_copy", "index_fill"):
+        frame.writer.parts.add(op.op)
+        made = code(f"{op.op}({{}}, {{}}, {{}}, axis={{}})", frame.logical(value), frame.logical(places), frame.logical(source), dim)
         return fresh(frame, made)
     if not source.rank:
         source = broadcast(frame, Value(source.axes, source.storage), places.shape)
@@ -254,8 +267,26 @@ def scatter(frame: Frame, op: Op) -> Value:
 def flip(frame: Frame, op: Op) -> Value:
     """``flip(dims)``."""
     value = given(frame)
+    return _flipped(frame, value, dims_of(value, op.arguments["dims"]))
+
+
+def turned(frame: Frame, op: Op) -> Value:
+    """``rot90(k, dims)``, ``fliplr``, ``flipud``: flips, and two axes that change places."""
+    value, times = given(frame), op.arguments.get("k", 1) % 4
+    one, other = (dim % value.rank for dim in op.arguments.get("dims", (0, 1)))
+    swapped = list(range(value.rank))
+    swapped[one], swapped[other] = other, one
+    if op.op != "rot90":
+        return _flipped(frame, value, [1] if op.op == "fliplr" else [0])
+    if times in (0, 2):
+        return _flipped(frame, value, [one, other]) if times else value
+    made = _flipped(frame, value, [other if times == 1 else one])
+    return Value(tuple(made.axes[axis] for axis in swapped), made.storage)
+
+
+def _flipped(frame: Frame, value: Value, dims: list[int]) -> Value:
     x, order = frame.whole(value)
-    axes = tuple(order.index(dim) for dim in dims_of(value, op.arguments["dims"]))
+    axes = tuple(order.index(dim) for dim in dims)
     return kept(frame, value, order, code("ops.flip({}, axis={})", x, Lit(axes, "axis")))
 
 
@@ -393,35 +424,6 @@ def scalar(frame: Frame, op: Op) -> Value:
     return Value((), Storage(Lit(number), (), frame.dtype()))
 
 
-def sort(frame: Frame, op: Op) -> Any:
-    """``sort``, ``topk``: values and places along an axis."""
-    value = given(frame)
-    dim = op.arguments.get("dim", -1) % max(value.rank, 1)
-    order = [axis for axis in range(value.rank) if axis != dim] + [dim]
-    x = frame.ordered(value, order)
-    count = op.arguments.get("k", frame.out()[dim] if value.rank else 1)
-    descending = bool(op.arguments.get("largest", True) if op.op == "topk" else op.arguments.get("descending", False))
-    frame.writer.parts.add("sorted_along")
-    variables = (Var("values"), Var("places"))
-    frame.line(variables, invoke("sorted_along", x, Lit(count, "k"), descending=descending))
-    made = []
-    for index_, var in enumerate(variables):
-        logical, physical = resized(value, order, {dim: frame.out()[dim]})
-        made.append(Value(logical, Storage(var, physical, frame.dtype(index_))))
-    return tuple(made)
-
-
-def argsort(frame: Frame, op: Op) -> Any:
-    """``argsort``."""
-    value = given(frame)
-    dim = op.arguments.get("dim", -1) % max(value.rank, 1)
-    order = [axis for axis in range(value.rank) if axis != dim] + [dim]
-    x = frame.ordered(value, order)
-    frame.writer.parts.add("sorted_along")
-    made = invoke("sorted_along", x, Lit(frame.out()[dim], "k"), descending=bool(op.arguments.get("descending", False)))
-    return kept(frame, value, order, code("{}[1]", made))
-
-
 def numbers(frame: Frame, op: Op) -> Value:
     """``diagonal``, ``diag``: the diagonal of two axes, or a matrix of one."""
     value = given(frame)
@@ -433,21 +435,12 @@ def numbers(frame: Frame, op: Op) -> Value:
     return fresh(frame, made)
 
 
-def chosen(name: str) -> Rule:
-    """Return the rule of what is a cast of a float."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        value = given(frame)
-        return value if value.dtype in FLOATS else like(frame, value, cast(frame, lies(frame, value), "float32"))
-
-    return rule
-
-
 INDEX: dict[str, Rule] = {
     "cat": cat,
     "concatenate": cat,
     "stack": stack,
     **dict.fromkeys(("split", "chunk", "split_with_sizes", "tensor_split"), split),
+    "glu": glu,
     "unbind": unbind,
     "select": select,
     "slice": slice_,
@@ -459,8 +452,9 @@ INDEX: dict[str, Rule] = {
     "take_along_dim": gather,
     "index": index,
     "index_put": index_put,
-    **dict.fromkeys(("scatter", "scatter_add", "index_add", "scatter_reduce"), scatter),
+    **dict.fromkeys(("scatter", "scatter_add", "index_add", "index_copy", "index_fill", "scatter_reduce"), scatter),
     "flip": flip,
+    **dict.fromkeys(("rot90", "fliplr", "flipud"), turned),
     "roll": roll,
     "repeat": repeat,
     "tile": repeat,
@@ -485,11 +479,7 @@ INDEX: dict[str, Rule] = {
     "meshgrid": meshgrid,
     "one_hot": one_hot,
     "scalar_tensor": scalar,
-    "sort": sort,
-    "topk": sort,
-    "argsort": argsort,
     "diagonal": numbers,
     "diag": numbers,
-    "diag_embed": logical_call("ops.diag({}) if False else diag_embed({})", "input", "input", parts=("diag_embed",)),
+    "diag_embed": logical_call("diag_embed({})", "input", parts=("diag_embed",)),
 }
-INDEX["diag_embed"] = logical_call("diag_embed({})", "input", parts=("diag_embed",))

@@ -5,7 +5,7 @@ from typing import Any
 from dualnet.backends.keras.write_elementwise import operand
 from dualnet.backends.source.code import Default, Lit, Many, code, invoke
 from dualnet.backends.source.form import Axes, Value, appearing, axes_of, fine, flat, key
-from dualnet.backends.source.rules import Rule, given, kept, lies, like, matched, resized
+from dualnet.backends.source.rules import Rule, drawn, given, kept, lies, like, matched, resized
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Op
@@ -19,7 +19,14 @@ def linear(frame: Frame, op: Op) -> Value:
     """``linear``: Dense over the last axis, its rows in the order in which memory has the features."""
     value, weight, bias = given(frame), given(frame, "weight"), frame.tensor("bias")
     value = frame.settled_weight(value)
+    if value.rank == 1 and weight.rank > 1:
+        return unbatched(_linear(frame, Value(((), *value.axes), value.storage), weight, bias), bare=True)
+    return _linear(frame, value, weight, bias)
+
+
+def _linear(frame: Frame, value: Value, weight: Value, bias: Value | None) -> Value:
     lead, features = _last(frame, value)
+    lead = lead or ((),) * (value.rank - 1)
     new = axes_of((weight.shape[0],))[0] if weight.rank > 1 else ()
     logical, physical = (*value.logical[:-1], new), (*lead, new)
     if weight.rank == 1:
@@ -280,13 +287,14 @@ def batch_norm(frame: Frame, op: Op) -> Value:
     axis = order.index(1)
     axis = -1 if axis == value.rank - 1 else axis
     layered = mean is not None and variance is not None and frame.free(weight, bias, mean, variance)
-    if layered and momentum is not None and (training.training, training.inference) in ((True, False), (False, False)):
+    if layered and (training.training, training.inference) in ((True, False), (False, False)):
         biased = op.arguments.get("running_variance") == "biased"
         target = "layers.BatchNormalization" if biased else "BatchNormalization"
-        if not biased:
-            frame.writer.parts.add("BatchNormalization")
+        target = "CumulativeBatchNormalization" if momentum is None else target
+        if "." not in target:
+            frame.writer.parts.add(target)
         options: dict[str, Any] = {} if training.training else {"trainable": False}
-        kept_share = round(1.0 - momentum, 15)
+        kept_share = 0.99 if momentum is None else round(1.0 - momentum, 15)
         made = invoke(
             target, axis=Default(axis, -1), momentum=Default(kept_share, 0.99), epsilon=Default(epsilon, 1e-3),
             center=Default(bias is not None, True), scale=Default(weight is not None, True), **options,
@@ -380,12 +388,30 @@ def _grouped(frame: Frame, value: Value, groups: int, epsilon: float, weight: Va
 
 
 def instance_norm(frame: Frame, op: Op) -> Value:
-    """``instance_norm`` by the statistics of what comes in."""
-    if op.arguments.get("running_mean") is not None or op.arguments.get("use_input_stats") is False:
-        msg = "running statistics of instance_norm; track_running_stats=False has none"
-        raise UnsupportedError(msg)
+    """``instance_norm`` by the statistics of what comes in, or by running ones that it keeps."""
     value = frame.settled_weight(given(frame))
-    return _grouped(frame, value, int(value.shape[1]), op.arguments.get("eps", 1e-5), frame.tensor("weight"), frame.tensor("bias"))
+    weight, bias, mean, variance = (frame.tensor(name) for name in ("weight", "bias", "running_mean", "running_var"))
+    epsilon = op.arguments.get("eps", 1e-5)
+    if mean is None or variance is None:
+        return _grouped(frame, value, int(value.shape[1]), epsilon, weight, bias)
+    x, order = frame.whole(value)
+    axis, mode = order.index(1), frame.by_mode(op.arguments.get("use_input_stats", True))
+    if (mode.training, mode.inference) != (True, False):
+        msg = "instance_norm whose running statistics are not those of evaluation; use track_running_stats=False"
+        raise UnsupportedError(msg)
+    frame.writer.parts.add("InstanceNormalization")
+    made = invoke(
+        "InstanceNormalization", axis=Default(-1 if axis == value.rank - 1 else axis, -1),
+        momentum=Default(round(1.0 - op.arguments.get("momentum", 0.1), 15), 0.9), epsilon=Default(epsilon, 1e-5),
+        affine=Default(weight is not None, False),
+    )  # fmt: skip
+    names = {"gamma": weight, "beta": bias, "moving_mean": mean, "moving_variance": variance}
+    held = {label: (part, part.logical) for label, part in names.items() if part is not None}
+    layer = frame.layer(made, held, name="instance_norm") if frame.free(weight, bias, mean, variance) else None
+    if layer is None:
+        msg = "running statistics that two instance norms share"
+        raise UnsupportedError(msg)
+    return kept(frame, value, order, _call(frame, layer, x))
 
 
 def embedding(frame: Frame, op: Op) -> Value:
@@ -428,19 +454,15 @@ def dropout(frame: Frame, op: Op) -> Value:
         frame.writer.draws.append(tuple(order or ()))
         return kept(frame, value, order or [], _call(frame, layer, x))
     if op.op in ("alpha_dropout", "feature_alpha_dropout"):
-        layer = frame.layer(invoke("layers.AlphaDropout", Lit(rate, "rate")), name="dropout")
+        shape = tuple(None if axis < 2 else 1 for axis in order or ()) if op.op.startswith("feature") else None
+        options = {"noise_shape": Lit(shape, "noise_shape")} if shape else {}
+        layer = frame.layer(invoke("layers.AlphaDropout", Lit(rate, "rate"), **options), name="dropout")
+        frame.writer.draws.append(tuple(order or ()))
         return kept(frame, value, order or [], _call(frame, layer, x))
     layer = frame.layer(invoke("layers.Dropout", Lit(rate, "rate")), name="dropout")
-    frame.writer.draws.append(_drawn(value))
+    frame.writer.draws.append(drawn(value))
     return like(frame, value, _call(frame, layer, x))
 
-
-def _drawn(value: Value) -> tuple[int, ...] | None:
-    """Return the order in which memory lies, for the mask; None if no permutation of axes says it."""
-    from dualnet.backends.source.form import lying
-
-    order = lying(value)
-    return tuple(order) if order is not None else None
 
 
 def attention(frame: Frame, op: Op) -> Value:
@@ -477,7 +499,7 @@ def attention(frame: Frame, op: Op) -> Value:
             msg = "dropout in attention that acts in evaluation too; pass dropout_p only when self.training"
             raise UnsupportedError(msg)
         layer = frame.layer(invoke("layers.Dropout", Lit(rate, "rate")), name="dropout")
-        frame.writer.draws.append(_drawn(weights))
+        frame.writer.draws.append(drawn(weights))
         weights = like(frame, weights, _call(frame, layer, lies(frame, weights)))
     if whole:
         return contraction(frame, [weights, values], [letters + "qk", letters + "kv"], letters + "qv")
@@ -493,10 +515,8 @@ def _heads(frame: Frame, value: Value, times: int) -> Value:
 
 def _masked(frame: Frame, op: Op, scores: Value) -> Value:
     """Return the scores with what must not be attended to taken out."""
-    frame.writer.parts.add("LOWEST") if False else None
     if op.arguments.get("is_causal"):
         length, width = int(scores.shape[-2]), int(scores.shape[-1])
-        made = code('ops.tril(ops.ones(({}, {}), dtype="bool"))', Lit(length, "length"), Lit(width, "width"))
         frame.writer.parts.add("causal_mask")
         made = code("causal_mask({}, {})", Lit(length, "length"), Lit(width, "width"))
         axes = axes_of((length, width))

@@ -47,7 +47,7 @@ def _numbers(op: Op, listed: str) -> dict[str, Expression]:
 
 
 def _value(text: str) -> Any:
-    return {"True": True, "False": False}.get(text, float(text) if "." in text or "e" in text else text)
+    return {"True": True, "False": False}[text] if text in ("True", "False") else float(text)
 
 
 def smooth_l1(frame: Frame, op: Op) -> Value:

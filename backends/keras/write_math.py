@@ -1,6 +1,5 @@
 """Math: reductions, products of matrices and what else mixes the values of a tensor, as Keras writes it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from dualnet.backends.keras.write_elementwise import FLOATS, cast, operand
@@ -67,49 +66,6 @@ def spread(name: str) -> Rule:
             return found
         mean = invoke("ops.mean", x, axis=Lit(axes, "axis"), keepdims=Default(keepdim, False))
         return found, frame.made(mean, logical, physical)
-
-    return rule
-
-
-def extreme(name: str) -> Rule:
-    """Return the rule of ``max`` and ``min``: over all, or along an axis with the places."""
-
-    def rule(frame: Frame, op: Op) -> Any:
-        value = given(frame)
-        if "dim" not in op.arguments:
-            return reduction(f"ops.{name}", typed=False)(frame, op)
-        dim, keepdim = op.arguments["dim"], bool(op.arguments.get("keepdim", False))
-        if not value.rank:
-            return value, fresh(frame, code('ops.zeros((), dtype="int64")'), (), "int64")
-        x, axis, order = along(frame, value, dim)
-        frame.writer.parts.add("extreme")
-        logical, physical = reduced(value, order, [dim % value.rank], keepdim)
-        places = frame.made(invoke(f"ops.arg{name}", x, axis=Lit(axis, "axis"), keepdims=Default(True, False)), *reduced(value, order, [dim % value.rank], True), "int64")
-        made = code("ops.take_along_axis({}, {}, axis={})", x, places.storage.code, Lit(axis, "axis"))
-        found = frame.made(made, *reduced(value, order, [dim % value.rank], True), dtype=value.dtype)
-        if keepdim:
-            return found, places
-        return tuple(Value(logical, frame.form(each, physical)) if False else _squeezed(frame, each, dim % value.rank) for each in (found, places))
-
-    return rule
-
-
-def _squeezed(frame: Frame, value: Value, dim: int) -> Value:
-    return Value((*value.axes[:dim], *value.axes[dim + 1 :]), value.storage)
-
-
-def place(name: str) -> Rule:
-    """Return the rule of ``argmax`` and ``argmin``."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        value, dim = given(frame), op.arguments.get("dim")
-        if dim is None:
-            x = frame.logical(value)
-            return fresh(frame, code(f'ops.cast(ops.{name}({{}}), "int64")', x))
-        x, axis, order = along(frame, value, dim)
-        keepdim = bool(op.arguments.get("keepdim", False))
-        made = invoke(f"ops.{name}", x, axis=Lit(axis, "axis"), keepdims=Default(keepdim, False))
-        return frame.made(code('ops.cast({}, "int64")', made), *reduced(value, order, [dim % value.rank], keepdim))
 
     return rule
 
@@ -240,11 +196,99 @@ def norm(frame: Frame, op: Op) -> Value:
     p = op.arguments.get("ord", op.arguments.get("p", 2))
     p = 2 if p is None or p == "fro" else p
     dims, keepdim = dims_of(value, op.arguments.get("dim")), bool(op.arguments.get("keepdim", False))
+    return _norm(frame, value, float(p), dims, keepdim)
+
+
+def _norm(frame: Frame, value: Value, p: float, dims: list[int], keepdim: bool) -> Value:
     frame.writer.parts.add("vector_norm")
     x, order = frame.whole(value)
     axes = tuple(sorted(order.index(dim) for dim in dims))
-    made = invoke("vector_norm", x, p=Lit(float(p), "p"), axis=Lit(axes, "axis"), keepdims=Default(keepdim, False))
+    made = invoke("vector_norm", x, p=Lit(p, "p"), axis=Lit(axes, "axis"), keepdims=Default(keepdim, False))
     return frame.made(made, *reduced(value, order, dims, keepdim))
+
+
+def tensordot(frame: Frame, op: Op) -> Value:
+    """``tensordot(dims_self, dims_other)``."""
+    left, right = (operand(frame, op.arguments[name], frame.dtype()) for name in ("input", "other"))
+    mine, theirs = (
+        [dim % value.rank for dim in op.arguments[name]]
+        for value, name in ((left, "dims_self"), (right, "dims_other"))
+    )
+    one, two = list(LETTERS[: left.rank]), list(LETTERS[left.rank : left.rank + right.rank])
+    for a, b in zip(mine, theirs, strict=True):
+        two[b] = one[a]
+    out = [letter for at, letter in enumerate(one) if at not in mine]
+    out += [letter for at, letter in enumerate(two) if at not in theirs]
+    return contraction(frame, [left, right], ["".join(one), "".join(two)], "".join(out))
+
+
+def distance(frame: Frame, op: Op) -> Value:
+    """``dist``: the p-norm of the difference of all values."""
+    frame.writer.parts.add("vector_norm")
+    values = [frame.value(op.arguments[name]) for name in ("input", "other")]
+    codes, _, _ = frame.aligned(values)
+    made = invoke("vector_norm", code("{} - {}", *codes), p=Default(float(op.arguments.get("p", 2)), 2.0))
+    return fresh(frame, made, ())
+
+
+def count_nonzero(frame: Frame, op: Op) -> Value:
+    """``count_nonzero``: how many are not 0."""
+    value = operand(frame, op.arguments["input"], "bool")
+    dims = dims_of(value, op.arguments.get("dim"))
+    x, order = frame.whole(value)
+    axes = tuple(sorted(order.index(dim) for dim in dims))
+    made = code('ops.sum(ops.cast({}, "int64"), axis={})', x, Lit(axes, "axis"))
+    return frame.made(made, *reduced(value, order, dims, False))
+
+
+def trapezoid(frame: Frame, op: Op) -> Value:
+    """``trapezoid`` at even steps."""
+    value, dim = given(frame), op.arguments.get("dim", -1)
+    if op.arguments.get("x") is not None:
+        msg = "trapezoid at places of its own; multiply by their differences"
+        raise UnsupportedError(msg)
+    x, axis, order = along(frame, value, dim)
+    made = invoke("ops.trapezoid", x, dx=Default(float(op.arguments.get("dx", 1)), 1.0), axis=Default(axis, -1))
+    return frame.made(made, *reduced(value, order, [dim % value.rank], False))
+
+
+def matrix_norm(frame: Frame, op: Op) -> Value:
+    """``linalg_matrix_norm``: Frobenius's."""
+    if op.arguments.get("ord", "fro") != "fro":
+        msg = "a matrix norm other than Frobenius's"
+        raise UnsupportedError(msg)
+    value = given(frame)
+    return _norm(frame, value, 2.0, dims_of(value, op.arguments.get("dim", (-2, -1))), bool(op.arguments.get("keepdim", False)))
+
+
+REFUSED = {
+    "linalg_eigh": "eigenvectors have no sign of their own; take linalg.eigvalsh, or compute them outside of the model",
+    "linalg_eig": "eigenvectors have no sign of their own; compute them outside of the model",
+    "linalg_svd": "singular vectors have no sign of their own; take linalg.svdvals, or compute them outside of the model",
+    "linalg_qr": "its factors have no sign of their own; compute them outside of the model",
+    "mode": "Keras has no mode of values; take median, or an argmax of counts",
+    "masked_scatter": "where each value goes depends on values; torch.where keeps the shape",
+    "fractional_max_pool2d": "it draws its windows at random; take AdaptiveMaxPool2d",
+    "fractional_max_pool3d": "it draws its windows at random; take AdaptiveMaxPool3d",
+    "lgamma": "Keras has no gamma function",
+    "digamma": "Keras has no gamma function",
+    "unique_dim": "its shape depends on values",
+    "_unique2": "its shape depends on values",
+    "multinomial": "Keras draws from other categories than PyTorch; draw outside of the model",
+    "_upsample_bilinear2d_aa": "antialias=True; resize without it, or before the model",
+    "_upsample_bicubic2d_aa": "antialias=True; resize without it, or before the model",
+    "stft": "take torch.fft.rfft of x.unfold(-1, n_fft, hop)",
+    "istft": "Keras's differs at the edges",
+}
+
+
+def refused(reason: str) -> Rule:
+    """Return the rule of what cannot be written, with what would help."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        raise UnsupportedError(reason)
+
+    return rule
 
 
 def logical_call(template: str, *names: str, parts: tuple[str, ...] = (), kinds: tuple[str, ...] = ()) -> Rule:
@@ -285,25 +329,9 @@ def _default(text: str) -> Any:
     return ast.literal_eval(text) if text else None
 
 
-def numel_mean(frame: Frame, op: Op) -> Value:
-    """``mean`` of integers is refused by both; of floats it is the reduction."""
-    return reduction("ops.mean")(frame, op)  # type: ignore[no-any-return]
-
-
-def require_float(name: str) -> Callable[[Value], None]:
-    """Return a check that a value is a float."""
-
-    def check(value: Value) -> None:
-        if value.dtype not in FLOATS:
-            msg = f"{name} of {value.dtype}"
-            raise UnsupportedError(msg)
-
-    return check
-
-
 MATH: dict[str, Rule] = {
     "sum": reduction("ops.sum"),
-    "mean": numel_mean,
+    "mean": reduction("ops.mean"),
     "nanmean": reduction("nanmean", "nanmean"),
     "nansum": reduction("nansum", "nansum"),
     "prod": reduction("ops.prod"),
@@ -312,10 +340,6 @@ MATH: dict[str, Rule] = {
     "any": reduction("ops.any"),
     "all": reduction("ops.all"),
     "logsumexp": reduction("ops.logsumexp"),
-    "max": extreme("max"),
-    "min": extreme("min"),
-    "argmax": place("argmax"),
-    "argmin": place("argmin"),
     **{name: spread(name) for name in ("var", "std", "var_mean", "std_mean")},
     "cumsum": cumulative("ops.cumsum"),
     "cumprod": cumulative("ops.cumprod"),
@@ -328,7 +352,19 @@ MATH: dict[str, Rule] = {
     "addbmm": added("batch1 batch2"),
     "outer": outer,
     "ger": outer,
+    "tensordot": tensordot,
+    "dist": distance,
+    "count_nonzero": count_nonzero,
     "linalg_vector_norm": norm,
+    "linalg_matrix_norm": matrix_norm,
+    "frobenius_norm": norm,
+    "trapezoid": trapezoid,
+    "linalg_eigvalsh": logical_call("ops.eigh({})[0]", "input"),
+    "linalg_svdvals": logical_call("ops.svd({}, compute_uv=False)", "A"),
+    "linalg_slogdet": logical_call("ops.slogdet({})", "A"),
+    "logdet": logical_call("ops.slogdet({})[1]", "input"),
+    "linalg_pinv": logical_call("ops.pinv({})", "input"),
+    **{name: refused(reason) for name, reason in REFUSED.items()},
     "norm": norm,
     "linalg_norm": norm,
     "linalg_inv": logical_call("ops.inv({})", "A"),

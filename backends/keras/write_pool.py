@@ -3,9 +3,9 @@
 from typing import Any
 
 from dualnet.backends.keras.write_layers import channels_last, images, spatial, unbatched
-from dualnet.backends.source.code import Default, Lit, code, invoke
-from dualnet.backends.source.form import Value, axes_of
-from dualnet.backends.source.rules import Rule, fresh, given, kept, resized
+from dualnet.backends.source.code import Default, Lit, Many, Var, code, invoke
+from dualnet.backends.source.form import Storage, Value, axes_of
+from dualnet.backends.source.rules import Rule, fresh, given, resized
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Op
@@ -60,6 +60,88 @@ def pooling(kind: str, rank: int) -> Rule:
     return rule
 
 
+def placed_pooling(rank: int) -> Rule:
+    """Return the rule of ``max_pool1d_with_indices`` …: the places too, if anything reads them."""
+    plain = pooling("max", rank)
+
+    def rule(frame: Frame, op: Op) -> Any:
+        if not used(frame, op.results[1]):
+            return plain(frame, op)
+        value, bare = images(frame, given(frame), rank)
+        kernel = _pairs(op.arguments["kernel_size"], rank)
+        stride = _pairs(op.arguments.get("stride") or kernel, rank)
+        padding, dilation = (_pairs(op.arguments.get(name, d), rank) for name, d in (("padding", 0), ("dilation", 1)))
+        rows = zip(value.shape[2:], kernel, stride, padding, dilation, _sizes(frame, bare), strict=True)
+        windows = [code(f"strided_windows{tuple(int(number) for number in row)}") for row in rows]
+        frame.writer.parts.add("strided_windows")
+        return placed(frame, value, bare, code("[{}]", Many(tuple(_joined(windows)))))
+
+    return rule
+
+
+def adaptive_rows(size: int, count: int) -> Many:
+    """Return the code of the windows of adaptive pooling along an axis."""
+    return code(f"adaptive_windows({size}, {count})")
+
+
+def _joined(codes: list[Any]) -> list[Any]:
+    return [part for index, each in enumerate(codes) for part in ((", ", each) if index else (each,))]
+
+
+def used(frame: Frame, name: str) -> bool:
+    """Return whether anything reads a wire."""
+    return name in frame.program.outputs or any(name in op.refs() for op in frame.program.root.ops())
+
+
+def placed(frame: Frame, value: Value, bare: bool, windows: Any) -> tuple[Value, ...]:
+    """Enter the maxima of windows and their places."""
+    frame.writer.parts |= {"max_with_places", "adaptive_windows"}
+    variables = (Var("pooled"), Var("places"))
+    frame.line(variables, code("max_with_places({}, {})", channels_last(frame, value), windows))
+    sizes = {axis + 2: size for axis, size in enumerate(_sizes(frame, bare))}
+    logical, physical = resized(value, [0, *range(2, value.rank), 1], sizes)
+    made = [Value(logical, Storage(var, physical, frame.dtype(index))) for index, var in enumerate(variables)]
+    return tuple(unbatched(each, bare) for each in made)
+
+
+def unpool(frame: Frame, op: Op) -> Value:
+    """``max_unpool2d``, ``max_unpool3d``: values back at the places of the maxima."""
+    rank = 3 if op.op.endswith("3d") else 2
+    (value, bare), (places, _) = (images(frame, given(frame, name), rank) for name in ("input", "indices"))
+    frame.writer.parts.add("max_unpool")
+    size = tuple(int(n) for n in _sizes(frame, bare))
+    made = code("max_unpool({}, {}, {})", channels_last(frame, value), channels_last(frame, places), Lit(size, "size"))
+    return unbatched(spatial(frame, value, made, None, size), bare)
+
+
+MODES = ("bilinear", "nearest", "bicubic")
+BORDERS = ("zeros", "border", "reflection")
+
+
+def grid_sample(frame: Frame, op: Op) -> Value:
+    """``grid_sampler``: images read between their pixels."""
+    value, grid = given(frame), given(frame, "grid")
+    mode = MODES[op.arguments["interpolation_mode"]]
+    if mode == "bicubic":
+        msg = "grid_sample(mode='bicubic'); 'bilinear' and 'nearest' can be written"
+        raise UnsupportedError(msg)
+    frame.writer.parts.add("grid_sample")
+    made = invoke(
+        "grid_sample", channels_last(frame, value), frame.logical(grid), mode=Default(mode, "bilinear"),
+        padding=Default(BORDERS[op.arguments["padding_mode"]], "zeros"),
+        align_corners=Default(bool(op.arguments["align_corners"]), False),
+    )  # fmt: skip
+    return spatial(frame, value, made, None, frame.out()[2:])
+
+
+def affine_grid(frame: Frame, op: Op) -> Value:
+    """``affine_grid_generator``: where an affine map takes each pixel."""
+    frame.writer.parts.add("affine_grid")
+    size = tuple(int(n) for n in frame.out()[1:-1])
+    corners = Default(bool(op.arguments.get("align_corners", False)), False)
+    return fresh(frame, invoke("affine_grid", frame.logical(given(frame, "theta")), Lit(size, "size"), align_corners=corners))
+
+
 def _window(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> tuple[tuple[int, int], ...]:
     """Return the padding in front and behind that makes "valid" windows exactly PyTorch's, ceil mode included."""
     pads = []
@@ -87,8 +169,9 @@ def adaptive(kind: str, rank: int) -> Rule:
 
     def rule(frame: Frame, op: Op) -> Any:
         value, bare = images(frame, given(frame), rank)
-        if len(op.results) > 1 and kind == "max":
-            pass  # the places of the maxima are rarely read; a reader of them is refused below
+        if len(op.results) > 1 and used(frame, op.results[1]):
+            windows = [adaptive_rows(int(size), int(o)) for size, o in zip(value.shape[2:], _sizes(frame, bare), strict=True)]
+            return placed(frame, value, bare, code("[{}]", Many(tuple(_joined(windows)))))
         x, out = channels_last(frame, value), _sizes(frame, bare)
         sizes = [int(size) for size in value.shape[2:]]
         if set(out) == {1}:
@@ -110,16 +193,6 @@ def adaptive(kind: str, rank: int) -> Rule:
         frame.writer.parts.add(f"adaptive_{kind}_pool")
         made = invoke(f"adaptive_{kind}_pool", x, Lit(tuple(int(o) for o in out), "size"))
         return unbatched(spatial(frame, value, made, None, out), bare)
-
-    return rule
-
-
-def power_pool(rank: int) -> Rule:
-    """Return the rule of ``lp_pool``: (Σ xᵖ)^(1/p) over windows."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        msg = "lp_pool is traced as its parts"
-        raise UnsupportedError(msg)
 
     return rule
 
@@ -236,16 +309,13 @@ def fold(frame: Frame, op: Op) -> Value:
     return unbatched(found, bare)
 
 
-def response_norm(frame: Frame, op: Op) -> Value:
-    """Kept for the day on which it is traced whole."""
-    value = frame.settled_weight(given(frame))
-    x, order = frame.whole(value)
-    return kept(frame, value, order, x)
-
-
 POOL: dict[str, Rule] = {
     **{f"{kind}_pool{rank}d": pooling(kind, rank) for kind in ("max", "avg") for rank in (1, 2, 3)},
     **{f"adaptive_{kind}_pool{rank}d": adaptive(kind, rank) for kind in ("avg", "max") for rank in (1, 2, 3)},
+    **{f"max_pool{rank}d_with_indices": placed_pooling(rank) for rank in (1, 2, 3)},
+    **dict.fromkeys(("max_unpool2d", "max_unpool3d"), unpool),
+    "grid_sampler": grid_sample,
+    "affine_grid_generator": affine_grid,
     **dict.fromkeys(("pad", "constant_pad_nd"), pad),
     **{f"{kind}_pad{rank}d": pad for kind in ("reflection", "replication") for rank in (1, 2, 3)},
     "pixel_shuffle": shuffle,

@@ -5,7 +5,7 @@ from typing import Any
 from dualnet.backends.keras.write_elementwise import dtype_code
 from dualnet.backends.source.code import Lit, code
 from dualnet.backends.source.form import Value
-from dualnet.backends.source.rules import Rule, fresh, given, lies, like
+from dualnet.backends.source.rules import Rule, drawn, fresh, given, lies, like
 from dualnet.backends.source.writer import Frame
 from dualnet.backends.source.written import Member, Reach
 from dualnet.specs.program import Op
@@ -19,7 +19,7 @@ def _seed(frame: Frame) -> Reach:
     return Reach(module.self(), module.self().members.get(("seed", None), found))
 
 
-def drawn(template: str, like_input: bool) -> Rule:
+def draw(template: str, like_input: bool) -> Rule:
     """Return the rule of a draw: ``{shape}``, ``{seed}`` and ``{dtype}`` stand in the template."""
 
     def rule(frame: Frame, op: Op) -> Value:
@@ -28,7 +28,7 @@ def drawn(template: str, like_input: bool) -> Rule:
             value = frame.settled_weight(given(frame))
             x = lies(frame, value)
             made = code(template, code("ops.shape({})", x), dtype, seed)
-            frame.writer.draws.append(_order(value))
+            frame.writer.draws.append(drawn(value))
             return like(frame, value, made)
         frame.writer.draws.append(None)
         return fresh(frame, code(template, frame.sizes(frame.out(), hole=False), dtype, seed))
@@ -36,26 +36,22 @@ def drawn(template: str, like_input: bool) -> Rule:
     return rule
 
 
-def _order(value: Value) -> tuple[int, ...] | None:
-    from dualnet.backends.source.form import lying
-
-    found = lying(value)
-    return tuple(found) if found is not None else None
-
 
 def bernoulli(frame: Frame, op: Op) -> Value:
     """``bernoulli``: 1 with a probability that is given, or that the input is."""
     value, chance = frame.settled_weight(given(frame)), op.arguments.get("p")
     x = lies(frame, value)
-    frame.writer.draws.append(_order(value))
-    made = code("ops.cast(keras.random.uniform(ops.shape({}), dtype={}, seed={}) < {}, {})", x, dtype_code(frame.dtype()), _seed(frame), x if chance is None else Lit(chance, "chance"), dtype_code(frame.dtype()))
-    return like(frame, value, made)
+    frame.writer.draws.append(drawn(value))
+    rate = code("1.0 - {}", x) if chance is None else Lit(round(1.0 - chance, 12), "rate")
+    dtype = dtype_code(frame.dtype())
+    drawn_ = code("keras.random.uniform(ops.shape({}), dtype={}, seed={})", x, dtype, _seed(frame))
+    return like(frame, value, code("ops.cast({} >= {}, {})", drawn_, rate, dtype))
 
 
 def scaled(frame: Frame, op: Op) -> Value:
     """``normal``, ``uniform`` in place: the shape is the input's."""
     value = frame.settled_weight(given(frame))
-    frame.writer.draws.append(_order(value))
+    frame.writer.draws.append(drawn(value))
     x, arguments = lies(frame, value), op.arguments
     if op.op == "normal":
         options: tuple[Any, ...] = (Lit(float(arguments.get("mean", 0.0)), "mean"), Lit(float(arguments.get("std", 1.0)), "stddev"))
@@ -67,10 +63,10 @@ def scaled(frame: Frame, op: Op) -> Value:
 
 
 RANDOM: dict[str, Rule] = {
-    "randn_like": drawn("keras.random.normal({}, dtype={}, seed={})", like_input=True),
-    "rand_like": drawn("keras.random.uniform({}, dtype={}, seed={})", like_input=True),
-    "randn": drawn("keras.random.normal({}, dtype={}, seed={})", like_input=False),
-    "rand": drawn("keras.random.uniform({}, dtype={}, seed={})", like_input=False),
+    "randn_like": draw("keras.random.normal({}, dtype={}, seed={})", like_input=True),
+    "rand_like": draw("keras.random.uniform({}, dtype={}, seed={})", like_input=True),
+    "randn": draw("keras.random.normal({}, dtype={}, seed={})", like_input=False),
+    "rand": draw("keras.random.uniform({}, dtype={}, seed={})", like_input=False),
     "bernoulli": bernoulli,
     "normal": scaled,
     "uniform": scaled,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from dualnet.backends.keras.write_math import logical_call
 from dualnet.backends.source.code import Default, Lit, Var, code, invoke
 from dualnet.backends.source.form import Axes, Storage, Value, axes_of
 from dualnet.backends.source.rules import Rule, given
@@ -55,14 +54,12 @@ def _layer(frame: Frame, op: Op, kind: str, weights: list[Value], layers: int) -
     directions = 2 if both else 1
     per = len(weights) // (layers * directions)
     projected = per in (3, 5)
-    if projected:
-        msg = "proj_size of an LSTM"
-        raise UnsupportedError(msg)
     rate = op.arguments.get("dropout", 0.0)
     train = frame.by_mode(op.arguments.get("train", False))
-    hidden = int(weights[1].shape[1])
+    hidden = int(weights[0].shape[0]) // GATES[kind]
+    out = int(weights[1].shape[1])
     frame.writer.parts.add("Recurrent")
-    labels = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else [])]
+    labels = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else []), *(["weight_hr"] if projected else [])]
     names = [
         f"{label}_l{layer}{'_reverse' if direction else ''}"
         for layer in range(layers)
@@ -73,7 +70,7 @@ def _layer(frame: Frame, op: Op, kind: str, weights: list[Value], layers: int) -
     rate = rate.training if isinstance(rate, ByMode) else rate
     made = invoke(
         "Recurrent", Lit(kind, "kind"), Lit(size, "features"), Lit(hidden, "hidden"), layers=Default(layers, 1),
-        bidirectional=Default(both, False), bias=Default(biases, True),
+        bidirectional=Default(both, False), bias=Default(biases, True), projection=Default(out if projected else 0, 0),
         dropout=Default(float(rate) if train.training and layers > 1 else 0.0, 0.0),
     )  # fmt: skip
     return made, {name: (weight, weight.logical) for name, weight in zip(names, weights, strict=True)}
@@ -117,6 +114,4 @@ RECURRENT: dict[str, Rule] = {
     "gru_cell": cell("gru"),
     "rnn_tanh_cell": cell("rnn_tanh"),
     "rnn_relu_cell": cell("rnn_relu"),
-    "fft_fft": logical_call("fft({})", "input", parts=("fft",)),
 }
-del RECURRENT["fft_fft"]

@@ -44,7 +44,7 @@ class Classes:
         self.found: list[Class] = []
         modules = [*dict.fromkeys(root.inner()), root]
         for module in modules:
-            module.chain = self._chain(module)
+            module.chain = self._chain(module) if module is not root else None
         heights: dict[int, int] = {}
         levels: dict[int, list[Written]] = defaultdict(list)
         for module in modules:

@@ -65,7 +65,7 @@ class Default:
     default: Any
 
 
-def code(template: str, *values: Any) -> Many:
+def code(template: str, *values: Any) -> Expression:
     """Return a template with each ``{}`` replaced by an expression."""
     texts = template.split("{}")
     parts: list[Any] = [texts[0]]
@@ -74,7 +74,7 @@ def code(template: str, *values: Any) -> Many:
     return Many(tuple(part for part in parts if part != ""))
 
 
-def invoke(target: Any, *places: Any, **keywords: Any) -> Invoke:
+def invoke(target: Any, *places: Any, **keywords: Any) -> Expression:
     """Return a call. Bare Python values become literals named after their keyword; ``Default`` may be left out."""
     listed = [Argument(_literal(value, "value")) for value in places]
     for name, value in keywords.items():

@@ -1,5 +1,6 @@
 """Document: everything that one writing of a program gives: source, the way of each weight, the orders of axes."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 from dualnet.backends.source.classes import Classes
 from dualnet.backends.source.form import Axes, Value, appearing, fine, flat
 from dualnet.backends.source.printing import Style, class_text
-from dualnet.backends.source.writer import Frame, Move, Target, Writer
+from dualnet.backends.source.writer import Frame, Gap, Move, Target, Writer
 from dualnet.backends.source.written import Reach, Written
 from dualnet.errors import UnsupportedError
 from dualnet.specs.carry import Carry
-from dualnet.specs.program import Op, Program
+from dualnet.specs.program import Program
 
 
 @dataclass
@@ -27,22 +28,8 @@ class Document:
     draws: list[tuple[int, ...] | None] = field(default_factory=list)
     layouts: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """An op that cannot be written: its name, the module it is in, the line of the original, what would help."""
-
-    op: str
-    path: str
-    place: str
-    help: str = ""
-
-    def __str__(self) -> str:
-        where = f" in {self.path!r}" if self.path else ""
-        line = f" at {self.place}" if self.place else ""
-        return f"{self.op}{where}{line}{': ' + self.help if self.help else ''}"
 
 
 def document(
@@ -50,19 +37,24 @@ def document(
     target: Any,
     orders: Sequence[tuple[int, ...]],
     assemble: Callable[[Program, Document, list[str]], str],
+    partial: bool = False,
 ) -> Document:
-    """Return the document of a program. Raises ``UnsupportedError`` with every op that the target has no rule for."""
-    refuse(program, target)
+    """Return the document of a program; ``partial`` leaves a named hole where an op cannot be written.
+
+    Raises ``UnsupportedError`` with every such op otherwise.
+    """
     writer = Writer(program, target)
     root, outputs = writer.write(orders)
+    if writer.gaps and not partial:
+        raise refused(program, target, writer.gaps)
     classes = Classes(root, target.words, set(RESERVED_CLASSES) | writer.parts)
     made = Document(root=classes.of[id(root)].name, in_orders=list(orders), moves=writer.moves, parts=writer.parts)
-    made.draws = writer.draws
+    made.draws, made.gaps = writer.draws, writer.gaps
     made.out_orders = [tuple(appearing(value)) if value.rank else () for value in outputs]
     made.carries = carries(program, writer, classes)
     consumed = {carry.source for carry in made.carries}
     made.unused = [name for name in program.weights if name not in consumed and program.weights[name].kind != "constant"]
-    made.layouts = [_layout(name, order) for name, order in zip(program.inputs, made.in_orders, strict=True)]
+    made.layouts = [_layout(name, order, program.origin) for name, order in zip(program.inputs, made.in_orders, strict=True)]
     texts = []
     for each in classes.found:
         style = Style(target.root_base, target.style.method, target.style.listed, target.style.mode)
@@ -72,18 +64,31 @@ def document(
     return made
 
 
+def holes(made: Document) -> list[str]:
+    """Return the functions that are yet to be written."""
+    texts = []
+    for gap in made.gaps:
+        what = re.sub(r"[^\w .:,;=()+*/-]", "'", str(gap))
+        body = f'    """Not ported: {what}. Write it here."""\n    raise NotImplementedError("{what}")'
+        texts.append(f"def {gap.hole}(*tensors):\n{body}")
+    return texts
+
+
 RESERVED_CLASSES = ("keras", "layers", "ops", "np", "torch", "nn", "F", "math", "json", "tf")
 
 
 def _about(modules: list[Written]) -> str:
-    paths = [module.path or "the whole model" for module in modules]
+    paths = [re.sub(r"[^\w.]", "_", module.path) or "the whole model" for module in modules]
     if len(paths) == 1:
         return f"{paths[0]}." if modules[0].path else "The whole model."
     return f"{paths[0]} and {len(paths) - 1} more, to {paths[-1]}."
 
 
-def _layout(name: str, order: tuple[int, ...]) -> str:
-    letters = {3: "NCL", 4: "NCHW", 5: "NCDHW"}.get(len(order))
+AXES = {"torch": {3: "NCL", 4: "NCHW", 5: "NCDHW"}, "keras": {3: "NLC", 4: "NHWC", 5: "NDHWC"}}
+
+
+def _layout(name: str, order: tuple[int, ...], origin: str) -> str:
+    letters = AXES[origin].get(len(order))
     if letters is None or order == tuple(range(len(order))):
         return f"{name} as the original"
     return f"{name} as ({', '.join(letters[axis] for axis in order)})"
@@ -114,28 +119,12 @@ def _prod(axis: Any) -> int:
     return total
 
 
-def refuse(program: Program, target: Target) -> None:
-    """Raise ``UnsupportedError`` with a line for each kind of op that the target has no rule for."""
-    gaps = missing(program, target)
-    if gaps:
-        listed = "\n".join(f"  {gap}" for gap in gaps)
-        msg = f"{program.name} cannot be written for {target.name}. It has no word for:\n{listed}"
-        raise UnsupportedError(msg)
+def refused(program: Program, target: Target, gaps: list[Gap]) -> UnsupportedError:
+    """Return the error that lists every op that could not be written, one of a kind in each module."""
+    kinds = {(gap.op, gap.path, gap.help): gap for gap in gaps}
+    listed = "\n".join(f"  {gap}" for gap in kinds.values())
+    what = f"{program.name} cannot be written for {target.name} as it is. What stands in the way:"
+    return UnsupportedError(f"{what}\n{listed}\nA partial port leaves a named hole for each.")
 
 
-def missing(program: Program, target: Target) -> list[Gap]:
-    """Return a gap for each op without a rule, the first of its kind in each module."""
-    gaps: dict[tuple[str, str], Gap] = {}
-
-    def visit(scope: Any) -> None:
-        for item in scope.body:
-            if not isinstance(item, Op):
-                visit(item)
-            elif item.op not in target.rules:
-                gaps.setdefault((item.op, scope.path), Gap(item.op, scope.path, item.place))
-
-    visit(program.root)
-    return list(gaps.values())
-
-
-__all__ = ["Axes", "Document", "Frame", "Gap", "Value", "document", "missing"]
+__all__ = ["Axes", "Document", "Frame", "Gap", "Value", "document"]

@@ -45,7 +45,7 @@ def flat(axes: Axes) -> Axis:
     return tuple(atom for axis in axes for atom in axis)
 
 
-def shape_of(axes: Axes) -> tuple[Size, ...]:
+def shape_of(axes: Axes) -> tuple[Any, ...]:
     """Return the sizes of axes."""
     return tuple(product([atom.size for atom in axis]) for axis in axes)
 
@@ -123,7 +123,7 @@ class Value:
         return fine(self.axes)
 
     @property
-    def shape(self) -> tuple[Size, ...]:
+    def shape(self) -> tuple[Any, ...]:
         """The logical shape."""
         return shape_of(self.logical)
 

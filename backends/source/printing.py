@@ -1,6 +1,8 @@
 """Printing: a class as text: names for its variables, loops for repeated stages, lines that fit."""
 
+import itertools
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +61,7 @@ def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
     body = []
     for line in module.lines:
         text = calling.text(line.code)
-        body.append((", ".join(names[id(var)] for var in line.targets), text))
+        body.append((", ".join(names[id(var)] for var in line.targets), text, line.mode))
     returns = [calling.text(value) for value in module.returns]
     lines = [f"class {made.name}({style.base}):", f'    """{about}"""', ""]
     init = _constructor(module, made_texts, style)
@@ -70,10 +72,12 @@ def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
         lines += ["        super().__init__()"]
         lines += [each for text in [*kept, *init] for each in fitted(f"        {text}")]
         lines += [""]
+    if module.only and style.mode:
+        lines[-1:] = ["        self.built = True  # it is not called when the model is built, and holds no weights", ""]
     ports = [names[id(var)] for var in module.ports]
     signature = ", ".join(["self", *ports, *([style.mode] if module.moody and style.mode else [])])
     lines += fitted(f"    def {style.method}({signature}):")
-    lines += [each for text in _body(body, returns, module) for each in fitted(f"        {text}")]
+    lines += [each for text in _body(body, returns, module, style) for each in fitted(f"        {text}")]
     return "\n".join(lines)
 
 
@@ -96,8 +100,14 @@ def _listed(items: list[str], style: Style) -> str:
     return ", ".join(items)
 
 
-def _body(body: list[tuple[str, str]], returns: list[str], module: Written) -> list[str]:
-    lines = _looped(body, {attr: len(members) for attr, members in module.lists().items()})
+def _body(body: list[tuple[str, str, str]], returns: list[str], module: Written, style: Style) -> list[str]:
+    lengths = {attr: len(members) for attr, members in module.lists().items()}
+    lines: list[str] = []
+    for mode, group in itertools.groupby(body, key=lambda each: each[2]):
+        made = _looped([(target, text) for target, text, _ in group], lengths)
+        word = style.mode.partition("=")[0] or "self.training"
+        head = {"training": f"if {word}:", "inference": f"if not {word}:"}.get(mode)
+        lines += made if head is None else ["\n".join([head, *(textwrap.indent(text, "    ") for text in made)])]
     last = ", ".join(returns)
     if lines and len(returns) == 1 and lines[-1].startswith(f"{last} = ") and "\n" not in lines[-1]:
         return [*lines[:-1], f"return {lines[-1].removeprefix(f'{last} = ')}"]
@@ -179,11 +189,9 @@ def _unused(stem: str, live: dict[str, int]) -> str:
 
 def fitted(text: str) -> list[str]:
     """Return a line as lines of at most ``WIDTH`` columns, broken at the outermost brackets, as formatters do."""
-    made: list[str] = []
-    for line in text.split("\n"):
-        indent = text[: len(text) - len(text.lstrip())] if made or "\n" in text else ""
-        made += _fit(indent + line.strip("\n") if made else line)
-    return made
+    indent = text[: len(text) - len(text.lstrip())]
+    first, *rest = text.split("\n")
+    return [each for line in (first, *(indent + line for line in rest)) for each in _fit(line)]
 
 
 def _fit(line: str) -> list[str]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dualnet.backends.source.code import Lit, code, invoke
-from dualnet.backends.source.form import Atom, Axes, Value, axes_of, fine, regroup
+from dualnet.backends.source.form import Atom, Axes, Value, axes_of, fine, flat, lying, regroup
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
-from dualnet.specs.program import Op
+from dualnet.specs.program import Op, Sym
 
 Rule = Callable[[Frame, Op], Any]
 
@@ -80,6 +80,19 @@ def matched(frame: Frame, value: Value, axis: int, atoms: Sequence[Atom]) -> lis
     """Return a weight's axis in pieces of the sizes of ``atoms``; None if it cannot be cut so."""
     grouped = regroup((fine(value.axes)[axis],), [atom.size for atom in atoms])
     return None if grouped is None else [piece for group in grouped for piece in group]
+
+
+def drawn(value: Value) -> Any:
+    """Return how memory lies, for a mask of random numbers: an order of axes; else (sizes of atoms, their order)."""
+    order = lying(value)
+    if order is not None:
+        return tuple(order)
+    atoms = flat(value.logical)
+    place = {id(atom): index for index, atom in enumerate(atoms)}
+    if sum(isinstance(atom.size, Sym) for atom in atoms) > 1 or len(place) != len(flat(value.storage.physical)):
+        return None
+    sizes = tuple(-1 if isinstance(atom.size, Sym) else atom.size for atom in atoms)
+    return sizes, tuple(place[id(atom)] for atom in flat(value.storage.physical))
 
 
 def texts(template: str) -> Callable[..., Any]:

@@ -1,6 +1,9 @@
 """Writer: walks a program's scopes and writes each as a module, deciding every tensor's order of memory on the way."""
 
-from collections.abc import Callable, Sequence
+import keyword
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,6 +73,22 @@ class Move:
         return f"{self.path or 'the model'}: {self.op} needs axes {self.order} of what it reads{where}"
 
 
+@dataclass(frozen=True)
+class Gap:
+    """An op that cannot be written: its name, its module, the line of the original, why, and what stands for it."""
+
+    op: str
+    path: str
+    place: str
+    help: str = ""
+    hole: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.path!r}" if self.path else ""
+        line = f" at {self.place}" if self.place else ""
+        return f"{self.op}{where}{line}{': ' + self.help if self.help else ''}"
+
+
 @dataclass
 class Writer:
     """The state of one writing."""
@@ -83,6 +102,7 @@ class Writer:
     moves: list[Move] = field(default_factory=list)
     draws: list[tuple[int, ...] | None] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
+    gaps: list[Gap] = field(default_factory=list)
 
     def write(self, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, list[Value]]:
         """Return the root module and the outputs' values; ``inputs`` are the orders in which inputs lie."""
@@ -116,6 +136,8 @@ class Frame:
     module: Written
     values: dict[str, Value] = field(default_factory=dict)
     forms: dict[Any, Storage] = field(default_factory=dict)
+    mode: str = ""  # of the lines being written
+    within: str = ""  # the mode in which this whole module runs
     hint: str = ""  # the path of the leaf module whose ops are being written in line
     op: Op | None = None
 
@@ -136,13 +158,26 @@ class Frame:
         for item in scope.body:
             if isinstance(item, Op):
                 self.op = item
-                self._op(item)
+                with self._only("" if self.within else item.mode):
+                    self._op(item)
             elif self._leaf(item) or item.path in ("", self.hint):
                 before, self.hint = self.hint, item.path
                 self.body(item)
                 self.hint = before
             else:
                 self._call(item)
+
+    @contextmanager
+    def _only(self, mode: str) -> Iterator[None]:
+        """Write lines that run in one mode only; forms made there are not there for others."""
+        if not mode:
+            yield
+            return
+        self.module.moody = True
+        before, forms = self.mode, dict(self.forms)
+        self.mode = mode
+        yield
+        self.mode, self.forms = before, forms
 
     def _leaf(self, scope: Scope) -> bool:
         """Return whether a module is a framework's own and small, so that its ops stand in its caller."""
@@ -156,14 +191,36 @@ class Frame:
 
     def _op(self, op: Op) -> None:
         rule = self.target.rules.get(op.op)
-        if rule is None:
-            raise UnsupportedError(op.op)
-        made = rule(self, op)
+        try:
+            made = rule(self, op) if rule is not None else self._hole(op, "")
+        except UnsupportedError as error:
+            made = self._hole(op, str(error))
         several = made if isinstance(made, (tuple, list)) else (made,)
         for name, value in zip(op.results, several, strict=False):
             self.values[name] = value
 
+    def _hole(self, op: Op, reason: str) -> tuple[Value, ...]:
+        """Write a call of a function that is yet to be written, and remember why."""
+        number = len(self.writer.gaps) + 1
+        gap = Gap(op.op, self.hint or self.module.path, op.place, reason, f"hole_{number}")
+        self.writer.gaps.append(gap)
+        names = dict.fromkeys(op.refs())
+        arguments = [self.logical(self.settled_weight(self.values[name])) for name in names if name in self.values]
+        variables = tuple(Var("y") for _ in op.results)
+        self.line(variables, invoke(gap.hole, *arguments))
+        values = []
+        for name, var in zip(op.results, variables, strict=True):
+            tensor = self.program.wires[name]
+            axes = axes_of(tensor.shape)
+            values.append(Value(axes, Storage(var, axes, tensor.dtype)))
+        return tuple(values)
+
     def _call(self, scope: Scope) -> None:
+        modes = {op.mode for op in scope.ops()}
+        with self._only(modes.pop() if len(modes) == 1 and not self.within else ""):
+            self._called(scope)
+
+    def _called(self, scope: Scope) -> None:
         given = {name: self.settled_weight(self.values[name]) for name in scope.ports}
         first = self.writer.written.get(scope.path)
         child, outputs, storages = self._module(scope, given, first)
@@ -177,7 +234,7 @@ class Frame:
             return
         if first is None:
             slot = self.slot(scope.path, Made(child), module=child)
-            child.parent, child.slot = self.module.self(), slot
+            child.parent, child.slot, child.only = self.module.self(), slot, bool(self.mode)
             self.writer.written[scope.path] = child
         home = (first or child).self()
         assert home.parent is not None and home.slot is not None  # set above
@@ -213,7 +270,7 @@ class Frame:
     ) -> tuple[Written, list[Value], list[Storage]]:
         """Write a scope as a module of its own; return it, its outputs, and the storages to hand in."""
         child = Written(scope.path, scope.kind.rpartition(".")[2], self.module, twin=first)
-        frame = Frame(self.writer, child)
+        frame = Frame(self.writer, child, within=self.within or self.mode)
         storages: list[Storage] = []
         inside: dict[int, Storage] = {}
         for name, value in given.items():
@@ -241,11 +298,11 @@ class Frame:
         """Return the attribute, and the place in a list, for what the program calls ``path``."""
         parts = self._below(path).split(".")
         index = int(parts.pop()) if parts[-1].isdigit() else None
-        name = "_".join(parts)
+        name = re.sub(r"\W", "_", "_".join(parts))
         if index is not None and not name:
             name = "layer"
         name = f"_{name}" if name[:1].isdigit() else name
-        name = f"{name}_" if name in self.target.reserved else name
+        name = f"{name}_" if name in self.target.reserved or keyword.iskeyword(name) else name
         return name, index
 
     def _below(self, path: str) -> str:
@@ -305,7 +362,7 @@ class Frame:
 
     def line(self, targets: tuple[Var, ...], expression: Any, layer: Any = None) -> None:
         """Write ``targets = expression``."""
-        self.module.lines.append(Line(targets, expression, layer))
+        self.module.lines.append(Line(targets, expression, layer, self.mode))
 
     def made(self, expression: Any, logical: Axes, physical: Axes, dtype: str = "", layer: Any = None) -> Value:
         """Write an expression into a variable and return its value."""

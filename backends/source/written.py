@@ -10,11 +10,15 @@ from dualnet.backends.source.form import Axes, Storage
 
 @dataclass(eq=False)
 class Line:
-    """``targets = code``; ``layer`` is what does the same as an element of a Sequential."""
+    """``targets = code``; ``layer`` is what does the same as an element of a Sequential.
+
+    ``mode`` is "training" or "inference" for a line that runs in one mode only.
+    """
 
     targets: tuple[Var, ...]
     code: Any
     layer: Any = None
+    mode: str = ""
 
 
 @dataclass(eq=False)
@@ -45,6 +49,7 @@ class Written:
     extras: list[tuple[Storage, Var]] = field(default_factory=list)
     twin: "Written | None" = None
     moody: bool = False
+    only: bool = False  # it is called in one mode only
     chain: list[Any] | None = None  # the elements, where it is printed as a Sequential
 
     def self(self) -> "Written":

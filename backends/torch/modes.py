@@ -43,7 +43,9 @@ class _Merger:
         if op.op in DROPS and isinstance(source, Ref) and source.name in self.alike:
             arguments["train"] = ByMode(True, False)
             self.alike[op.results[0]] = self.alike[source.name]
-        self.ops.append((replace(op, arguments=arguments, results=results), self.stack))
+            self.ops.append((replace(op, arguments=arguments, results=results), self.stack))
+            return
+        self.ops.append((replace(op, arguments=arguments, results=results, mode="training"), self.stack))
 
     def training(self, value: Any) -> Any:
         """Return an argument of training in terms of the merged wires."""
@@ -97,7 +99,7 @@ def merged(evaluated: Trace, trained: Trace) -> tuple[list[Entry], tuple[Any, ..
                     place = one[0].place
                     merger.both(one, other)
             else:
-                merger.ops += left[a:b]
+                merger.ops += [(replace(op, mode="inference"), stack) for op, stack in left[a:b]]
                 for other in right[c:d]:
                     place = other[0].place
                     merger.trains(other)

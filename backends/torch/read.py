@@ -85,7 +85,7 @@ def _program(module: nn.Module, made: Trace, ops: list[tuple[Op, Stack]], notes:
     kept = {name: weight for name, weight in weights.items() if name in used or weight.kind != "constant"}
     name = type(module).__name__
     return Program(
-        name if name.isidentifier() else "Net",
+        name if name.isidentifier() and name not in ("Sequential", "ModuleList") else "Net",
         made.inputs,
         outputs,
         root,

@@ -6,6 +6,7 @@ writes in place is rewritten here so that every op makes a new value, views of w
 
 import copy
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules import transformer
+from torch.nn import functional
+from torch.nn.modules import batchnorm, transformer
 from torch.utils import _pytree as pytree
 
 from dualnet.errors import TraceError
@@ -31,6 +33,10 @@ VIEWS = {"view", "reshape", "transpose", "permute", "t", "unsqueeze", "squeeze",
 VIEWS |= {"unflatten", "contiguous", "detach", "alias", "view_as", "_unsafe_view", "movedim", "diagonal", "narrow"}
 VIEWS |= {"swapaxes", "adjoint", "mT", "expand_as", "numpy_T", "as_strided", "unfold"}
 PIECES = {"chunk", "split", "split_with_sizes", "unbind", "tensor_split", "hsplit", "vsplit"}
+
+
+# What stands for momentum=None, cumulative averages, while a batch norm is traced: it would read its counter's value.
+CUMULATIVE = -1.0
 
 
 @dataclass
@@ -74,14 +80,60 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     # it looks at the mask's values to choose a kernel; the mask says the same to every kernel
     transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
+    gaussian, functional.gaussian_nll_loss = functional.gaussian_nll_loss, _gaussian_nll_loss
+    ctc, functional.ctc_loss = functional.ctc_loss, _ctc_loss
+    averages = [each for each in module.modules() if isinstance(each, batchnorm._BatchNorm) and each.momentum is None]
+    for each in averages:
+        each.momentum = CUMULATIVE
     module.train(training)
     try:
         yield
     finally:
+        functional.gaussian_nll_loss, functional.ctc_loss = gaussian, ctc
+        for each in averages:
+            each.momentum = None
         torch.backends.mha.set_fastpath_enabled(fast)
         transformer._detect_is_causal_mask = causal
         for each, was in before.items():
             each.training = was
+
+
+def _gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """PyTorch's, without the look at the values of ``var`` that no trace can take."""
+    var = var * torch.ones_like(input) if isinstance(var, float) else var
+    var = var.unsqueeze(-1) if var.dim() < input.dim() else var
+    var = var + (var.clamp(min=eps) - var).detach()
+    loss = 0.5 * (torch.log(var) + (input - target) ** 2 / var)
+    loss = loss + 0.5 * math.log(2 * math.pi) if full else loss
+    return {"mean": loss.mean, "sum": loss.sum}.get(reduction, lambda: loss)()
+
+
+_CTC = torch.library.Library("dualnet", "DEF")
+for _overload, _kind in (("", "Tensor"), (".lists", "int[]")):
+    _CTC.define(
+        f"ctc_loss{_overload}(Tensor log_probs, Tensor targets, {_kind} input_lengths, {_kind} target_lengths,"
+        " int blank, int reduction, bool zero_infinity) -> Tensor"
+    )
+
+
+@torch.library.impl(_CTC, "ctc_loss", "CompositeExplicitAutograd")
+@torch.library.impl(_CTC, "ctc_loss.lists", "CompositeExplicitAutograd")
+def _ctc_shape(log_probs: Tensor, *arguments: Any) -> Tensor:
+    """Say what shape the loss has; PyTorch's own ``ctc_loss`` does not say it without values."""
+    return log_probs.new_empty(log_probs.shape[1:-1] if arguments[-2] == 0 else ())
+
+
+def _ctc_loss(
+    log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any,
+    blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
+) -> Tensor:  # fmt: skip
+    """Stand for PyTorch's while a model is traced."""
+    lengths = [each.long() if isinstance(each, Tensor) else list(each) for each in (input_lengths, target_lengths)]
+    form = torch.ops.dualnet.ctc_loss.default if isinstance(lengths[0], Tensor) else torch.ops.dualnet.ctc_loss.lists
+    made: Tensor = form(log_probs, targets, *lengths, blank, ("none", "mean", "sum").index(reduction), zero_infinity)
+    return made
 
 
 def _why(error: Exception) -> str:
@@ -200,7 +252,7 @@ class _Reader:
     def _op(self, node: fx.Node, target: Any) -> None:
         schema = target._schema
         name = schema.name.partition("::")[2]
-        if not schema.name.startswith("aten::"):
+        if not schema.name.startswith(("aten::", "dualnet::")):
             name = schema.name
         if name in SILENT:
             if "val" in node.meta:
@@ -338,6 +390,8 @@ class _Reader:
             if argument.has_default_value() and value == argument.default_value and not isinstance(value, (Ref, Held)):
                 continue
             made["input" if name == "self" else name] = value
+        if schema.name == "aten::batch_norm" and made["momentum"] == CUMULATIVE:
+            made["momentum"] = None
         return made
 
     def _argument(self, value: Any) -> Any:

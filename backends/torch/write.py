@@ -12,7 +12,7 @@ from torch import nn
 
 from dualnet.backends.source.classes import Words
 from dualnet.backends.source.code import Lit, code, invoke
-from dualnet.backends.source.document import Document, document
+from dualnet.backends.source.document import Document, document, holes
 from dualnet.backends.source.form import Axes, Storage, shape_of
 from dualnet.backends.source.printing import Style
 from dualnet.backends.source.views import VIEWS
@@ -119,15 +119,15 @@ def _turned(program: Program, name: str) -> bool:
     return False
 
 
-def write(program: Program) -> Document:
+def write(program: Program, *, partial: bool = False) -> Document:
     """Return a program as torch source. Raises ``UnsupportedError`` listing every op that torch cannot express."""
-    return document(program, TorchTarget(program.origin), orders(program), assemble)
+    return document(program, TorchTarget(program.origin), orders(program), assemble, partial)
 
 
 def assemble(program: Program, made: Document, classes: list[str]) -> str:
     """Return the whole file."""
     own = [inspect.getsource(getattr(parts, name)).rstrip() for name in sorted(made.parts)]
-    body = "\n\n\n".join([*own, *classes, *_build(program, made), *_loading(made)])
+    body = "\n\n\n".join([*own, *holes(made), *classes, *_build(program, made), *_loading(made)])
     names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     head = f'"""{program.name}, ported{" from Keras" if program.origin == "keras" else ""}."""\n\n'
     top = "".join(f"import {name}\n" for name in ("json", "math") if name in names)

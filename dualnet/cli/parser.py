@@ -11,7 +11,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="dualnet", description="One model, two frameworks, and proof that they agree.")
     top.add_argument("--version", action="version", version=f"dualnet {__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_parity, _train, _distill, _show, _list, _doctor, _demo):
+    for add in (_parity, _port, _emit, _train, _distill, _show, _list, _doctor, _demo):
         add(verbs)
     return top
 
@@ -49,6 +49,32 @@ def _parity(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     verb.add_argument("--seeds", type=_count, default=3, help="seeds of the accuracy stage (default 3)")
     verb.add_argument("--epochs", type=_count, help="epochs of the stages on data (default: the spec's; accuracy 1)")
     verb.add_argument("--limit", type=_count, metavar="N", help="use the first N examples of each part only")
+
+
+def _port(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    about = "write a live model as source of the other framework, with weights and certificate: exit 0 if they agree"
+    verb = _verb(verbs, "port", about, "port")
+    verb.add_argument("model", metavar="FILE.py:NAME", help="a model, or a class or function that makes one")
+    verb.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="SHAPE",
+        help="of one sample, without the batch axis: 1x28x28, ids=16:int64:1000 (below 1000), mask=16:bool; repeat it",
+    )
+    verb.add_argument("--to", choices=("torch", "keras"), help="default: the other framework")
+    verb.add_argument("-o", "--out", dest="out_file", type=Path, metavar="FILE.py", help="default: FILE_keras.py")
+    verb.add_argument("--kwargs", default="", metavar="JSON", help="arguments of the class or function")
+    verb.add_argument("--weights", type=Path, metavar="FILE", help="a state_dict as .safetensors, or .weights.h5")
+    verb.add_argument("--partial", action="store_true", help="leave a named hole where an op cannot be written")
+    verb.add_argument("--no-check", action="store_true", help="draw no certificate")
+
+
+def _emit(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = _verb(verbs, "emit", "print a spec as source that needs its framework alone", "emit")
+    _spec(verb)
+    verb.add_argument("--to", choices=("torch", "keras"), required=True, help="the framework")
+    verb.add_argument("-o", "--out", dest="out_file", type=Path, metavar="FILE.py", help="write it there instead")
 
 
 def _train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

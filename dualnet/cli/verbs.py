@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from dualnet import api, backends, data
+from dualnet.cli.porting import emit, port
 from dualnet.cli.results import write
 from dualnet.compare.ladder import stages as chosen
 from dualnet.errors import DataError, SpecError, UnsupportedError
@@ -165,6 +166,9 @@ def demo(arguments: Namespace) -> int:
         if code:
             return code
     return 0
+
+
+__all__ = ["demo", "distill", "doctor", "emit", "list_zoo", "parity", "port", "show", "train"]
 
 
 def _workers(arguments: Namespace) -> Workers:

@@ -1,0 +1,94 @@
+"""The verbs ``port`` and ``emit``: source out of live models and out of specs."""
+
+import time
+from argparse import Namespace
+from typing import Any
+
+from dualnet import api, store
+from dualnet.backends.live import framework
+from dualnet.cli.results import write
+from dualnet.compare.alone import alone
+from dualnet.compare.certificate import certificate_of
+from dualnet.errors import DataError
+from dualnet.report import table
+from dualnet.run import source
+from dualnet.run.port import Ported, other
+from dualnet.run.port import port as port_model
+
+
+def port(arguments: Namespace) -> int:
+    """Port a model, write source, weights and certificate, and print the certificate; 0 if the two agree, else 1."""
+    model = source.model_of(arguments.model, arguments.kwargs)
+    if arguments.weights:
+        source.fill(model, arguments.weights)
+    inputs = source.inputs_of(arguments.input, model, arguments.model)
+    to = arguments.to or other(framework(model))
+    path = _out(arguments, to)
+    start = time.perf_counter()
+    made = port_model(model, inputs, to, partial=arguments.partial)
+    seconds = time.perf_counter() - start
+    if made.model is not None and not arguments.no_check:
+        _certify(model, made, inputs)
+    places = made.save(path)
+    if made.report is not None and made.model is not None:
+        made.report.stages.append(alone(made, _arrays(made, inputs), *places[:2]))
+        places = made.save(path)
+    _tell(made, seconds, [str(place) for place in places])
+    write(arguments.json, made.to_data())
+    return 0 if made.report is None or made.report.agrees else 1
+
+
+def _certify(model: Any, made: Ported, inputs: Any) -> None:
+    made.report = certificate_of(model, made, inputs)
+
+
+def _arrays(made: Ported, inputs: Any) -> list[Any]:
+    from dualnet.run.port import examples
+
+    if inputs is None:
+        return examples(made.spec)
+    if isinstance(inputs, dict):
+        return [inputs[name] for name in made.spec.inputs]
+    return list(inputs)
+
+
+def _out(arguments: Namespace, to: str) -> Any:
+    from pathlib import Path
+
+    stem = arguments.model.rpartition(":")[0].removesuffix(".py")
+    path = arguments.out_file or Path(f"{stem}_{to}.py")
+    if path.suffix != ".py":
+        msg = f"-o must name a .py file; weights and report get its name. Received: {path}"
+        raise DataError(msg)
+    if path.resolve() == Path(f"{stem}.py").resolve():
+        msg = f"-o names the model's own file {path}, which would be overwritten. Name another."
+        raise DataError(msg)
+    if not path.parent.is_dir():
+        msg = f"{path}: there is no folder {path.parent}."
+        raise DataError(msg)
+    return path
+
+
+def _tell(made: Ported, seconds: float, places: list[str]) -> None:
+    if made.report is not None:
+        print(table.parity(made.report))
+    layouts = "; ".join(made.document.layouts)
+    print(f"\nported in {seconds:.1f} s: {len(made.weights)} weights; it takes {layouts}")
+    print(f"transposes left: {len(made.moves)}")
+    for move in made.moves[:10]:
+        print(f"  {move}")
+    for note in made.notes:
+        print(f"note: {note}")
+    print(f"written: {', '.join(places)}")
+
+
+def emit(arguments: Namespace) -> int:
+    """Print, or write, the source of a spec."""
+    text = api.emit(arguments.spec, arguments.to)
+    if arguments.out_file:
+        store.write_text(arguments.out_file, text)
+        print(f"written: {arguments.out_file}")
+    else:
+        print(text, end="")
+    write(arguments.json, {"spec": arguments.spec, "to": arguments.to, "source": text})
+    return 0
