@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Size = "int | Sym"
@@ -182,7 +181,7 @@ class Program:
 
     def parameters(self) -> int:
         """Return the number of trainable values."""
-        return sum(int(np.prod(w.tensor.shape)) for w in self.weights.values() if w.trainable)
+        return sum(math.prod(map(int, self.arrays[n].shape)) for n, w in self.weights.items() if w.trainable)
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -218,7 +217,8 @@ def renamed(program: Program, names: dict[str, str]) -> None:
     for scope in program.root.scopes():
         scope.ports = tuple(names.get(port, port) for port in scope.ports)
         scope.body = [
-            replace(item, arguments=replaced(item.arguments, name)) if isinstance(item, Op) else item for item in scope.body
+            replace(item, arguments=replaced(item.arguments, name)) if isinstance(item, Op) else item
+            for item in scope.body
         ]
     program.inputs = {names.get(key, key): tensor for key, tensor in program.inputs.items()}
     program.wires = {names.get(key, key): tensor for key, tensor in program.wires.items()}

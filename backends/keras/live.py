@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -11,28 +10,12 @@ import numpy as np
 import tensorflow as tf
 from keras.src import backend as inner
 
+from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.keras.device import exact
-from dualnet.backends.keras.weights import VARIABLES
-from dualnet.backends.live import (
-    Array,
-    Arrays,
-    Draw,
-    Draws,
-    Fact,
-    Held,
-    Inputs,
-    Order,
-    Run,
-    at,
-    cotangent,
-    flattened,
-    returned,
-    turned,
-)
+from dualnet.backends.keras.draws import shared, swapped
+from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
-
-CHANNELS = "last"
 
 
 class KerasLive(Held):
@@ -176,11 +159,6 @@ class KerasLive(Held):
             yield
 
 
-def live(model: Any, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> KerasLive:
-    """Return a live model."""
-    return KerasLive(model, dtype, carries, **orders)
-
-
 def made(make: Callable[[str], Any], dtype: str) -> Any:
     """Return ``make(dtype)``, called where that is the precision of new layers."""
     with precision(dtype):
@@ -202,18 +180,8 @@ def precision(dtype: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-@contextmanager
-def swapped(owner: Any, **values: Any) -> Iterator[None]:
-    """Let attributes of an object be others for a while, past the object's own rules for setting them."""
-    before = {name: getattr(owner, name) for name in values}
-    assign = setattr if isinstance(owner, ModuleType) else object.__setattr__
-    for name, value in values.items():
-        assign(owner, name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            assign(owner, name, value)
+def _wide(cast: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda x, dtype: cast(x, "float64" if dtype == "float32" else dtype)
 
 
 def variable(model: Any, path: str) -> Any:
@@ -262,137 +230,3 @@ def _symbols(layer: Any) -> list[Any]:
     """Return the input layers and symbolic inputs whose precision a model casts to what it is given."""
     found = [layer] if isinstance(layer, keras.layers.InputLayer) else getattr(layer, "_inputs", None) or []
     return [each for each in found if "float" in str(getattr(each, "_dtype", ""))]
-
-
-@contextmanager
-def shared(draws: Draws) -> Iterator[None]:
-    """While it is on, Keras draws from ``Draws``."""
-    known = {name: _draw(draws, FILLS[name]) for name in FILLS}
-    lost = {name: _noted(draws, name) for name in ("categorical", "gamma", "beta", "truncated_normal", "binomial")}
-    with swapped(inner.random, **known, **lost):
-        yield
-
-
-def _wide(cast: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, dtype: cast(x, "float64" if dtype == "float32" else dtype)
-
-
-def _noted(draws: Draws, name: str) -> Callable[..., Any]:
-    own = getattr(inner.random, name)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        draws.lost.append(f"keras.random.{name}")
-        return own(*args, **kwargs)
-
-    return call
-
-
-def _draw(draws: Draws, fill: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, seed: Any = None, **kwargs: Any) -> Any:
-        return fill(draws, *args, **kwargs)
-
-    return call
-
-
-def _sizes(shape: Any) -> tuple[int, ...]:
-    return tuple(int(size) for size in shape)
-
-
-def _dropout(draws: Draws, inputs: Any, rate: float, noise_shape: Any = None) -> Any:
-    if rate in (0.0, 1.0):
-        return inputs if rate == 0.0 else tf.zeros_like(inputs)
-    whole = _sizes(inputs.shape)
-    shape = [own if size is None else size for own, size in zip(whole, noise_shape or whole, strict=True)]
-    kept = tf.cast(tf.constant(draws.kept(_sizes(shape), rate)), inputs.dtype)
-    return inputs * (kept / (1.0 - rate))
-
-
-def _uniform(draws: Draws, shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None) -> Any:
-    return tf.constant(minval + (maxval - minval) * draws.uniform(_sizes(shape)), dtype or keras.config.floatx())
-
-
-def _normal(draws: Draws, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None) -> Any:
-    return tf.constant(mean + stddev * draws.normal(_sizes(shape)), dtype or keras.config.floatx())
-
-
-def _randint(draws: Draws, shape: Any, minval: Any, maxval: Any, dtype: Any = "int32") -> Any:
-    return tf.constant(np.floor(minval + (maxval - minval) * draws.uniform(_sizes(shape))).astype(dtype))
-
-
-def _shuffle(draws: Draws, x: Any, axis: int = 0) -> Any:
-    return tf.gather(x, np.argsort(draws.uniform((int(x.shape[axis]),)), kind="stable"), axis=axis)
-
-
-FILLS: dict[str, Callable[..., Any]] = {
-    "dropout": _dropout,
-    "uniform": _uniform,
-    "normal": _normal,
-    "randint": _randint,
-    "shuffle": _shuffle,
-}
-
-KINDS: tuple[tuple[Any, str], ...] = (
-    (keras.layers.Dense, "dense"),
-    ((keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
-     "transposed convolution"),
-    ((keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D), "depthwise"),
-    ((keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D), "convolution"),
-    (keras.layers.BatchNormalization, "batch norm"),
-    (keras.layers.LayerNormalization, "layer norm"),
-    (keras.layers.GroupNormalization, "group norm"),
-    (keras.layers.RMSNormalization, "rms norm"),
-    (keras.layers.Embedding, "embedding"),
-    (keras.layers.PReLU, "prelu"),
-)  # fmt: skip
-ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}
-ROLES |= {"kernel": "weight", "embeddings": "weight", "scale": "weight", "alpha": "weight"}
-
-
-def facts(model: Any) -> list[Fact]:
-    """Return what is known of each weight."""
-    owners = {id(each): layer for layer in model._flatten_layers() for each in _own(layer)}
-    trained = {id(each) for each in model.trainable_variables}
-    return [_fact(name, each, owners.get(id(each)), id(each) in trained) for name, each in named(model).items()]
-
-
-def _own(layer: Any) -> list[Any]:
-    return [*layer._trainable_variables, *layer._non_trainable_variables]
-
-
-def _fact(name: str, variable: Any, owner: Any, trained: bool) -> Fact:
-    kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
-    shape, role = tuple(variable.shape), ROLES.get(variable.name, variable.name)
-    order, joined = tuple(range(len(shape))), shape
-    if role == "weight" and kind == "dense":
-        order, joined = (1, 0), (shape[1], shape[0])
-    elif role == "weight" and "convolution" in kind:
-        order = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
-        joined = tuple(shape[axis] for axis in order)
-    elif role == "weight" and kind == "depthwise":
-        order = (len(shape) - 2, len(shape) - 1, *range(len(shape) - 2))
-        joined = (shape[-2] * shape[-1], 1, *shape[:-2])
-    kind = "convolution" if kind == "depthwise" else kind
-    return Fact(name, kind, role, shape, order, joined, trained)
-
-
-def values(model: Any) -> Arrays:
-    """Return the weights as they are, by path."""
-    return {name: np.array(each.value.numpy()) for name, each in named(model).items()}
-
-
-def expects(model: Any) -> list[tuple[int | None, ...]]:
-    """Return the shapes of the inputs that a model declares, if it does."""
-    declared = getattr(model, "inputs", None)
-    return [tuple(each.shape) for each in declared or []]
-
-
-def build(model: Any, inputs: Inputs, orders: Sequence[Order]) -> None:
-    """Run a model once, if it has no weights yet."""
-    if not model.built:
-        KerasLive(model, in_orders=orders).run(inputs, training=False, gradients=False)
-
-
-def name_of(model: Any, path: str) -> str:
-    """Return a variable's own path, of that or of the attributes that lead to it."""
-    found = variable(model, path)
-    return next((name for name, each in named(model).items() if each is found), path)

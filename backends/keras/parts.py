@@ -378,6 +378,47 @@ def diag_embed(x):
     return ops.expand_dims(x, -1) * ops.eye(x.shape[-1], dtype=x.dtype)
 
 
+def diagonal_scatter(x, values, offset=0):
+    """Matrices with values on their diagonals."""
+    rows, columns = x.shape[-2:]
+    at = np.arange(columns)[None, :] - np.arange(rows)[:, None] == offset
+    index = np.minimum(np.arange(rows) - max(-offset, 0), values.shape[-1] - 1)
+    spread = ops.take(values, np.maximum(index, 0), axis=-1)
+    return ops.where(at, ops.expand_dims(spread, -1), x)
+
+
+def embedding_bag(weight, places, first, mode="sum", shares=None, padding=None):
+    """The sum, mean or maximum of rows of a table, in bags that begin at ``first``."""
+    at = ops.arange(ops.shape(places)[0], dtype="int64")[None, :]
+    first = ops.cast(first, "int64")
+    last = ops.concatenate([first[1:], ops.expand_dims(ops.cast(ops.shape(places)[0], "int64"), 0)], axis=0)
+    inside = ops.logical_and(at >= first[:, None], at < last[:, None])
+    if padding is not None:
+        inside = ops.logical_and(inside, ops.not_equal(places, padding)[None, :])
+    rows = ops.take(weight, places, axis=0)
+    share = ops.cast(inside, weight.dtype)
+    if mode == "max":
+        top = ops.max(ops.where(inside[:, :, None], rows[None, :, :], float("-inf")), axis=1)
+        return ops.where(ops.any(inside, axis=1, keepdims=True), top, ops.zeros_like(top))
+    total = ops.matmul(share if shares is None else share * shares[None, :], rows)
+    return total / ops.maximum(ops.sum(share, axis=1, keepdims=True), 1.0) if mode == "mean" else total
+
+
+def rrelu(x, lower=0.125, upper=1.0 / 3.0, seed=None):
+    """x above 0; below, x by a slope drawn between two, or their mean if there is no seed."""
+    slope = (lower + upper) / 2.0
+    if seed is not None:
+        slope = keras.random.uniform(ops.shape(x), lower, upper, dtype=x.dtype, seed=seed)
+    return ops.where(x > 0, x, slope * x)
+
+
+def safe_softmax(x, axis=-1):
+    """Softmax in which what is -inf all along the axis becomes zeros."""
+    hidden = ops.all(ops.equal(x, float("-inf")), axis=axis, keepdims=True)
+    y = ops.softmax(ops.where(hidden, ops.zeros_like(x), x), axis=axis)
+    return ops.where(hidden, ops.zeros_like(y), y)
+
+
 def causal_mask(length, width):
     """True where a place may look: at itself and before."""
     return ops.arange(length)[:, None] >= ops.arange(width)[None, :]

@@ -149,23 +149,31 @@ def lowest(x, k):
 def ctc(log_p, target, lengths, target_lengths, blank=0):
     """-log of the probability of all alignments of targets (Graves et al. 2006). ``log_p`` is (T, N, classes)."""
     low = -1e300 if log_p.dtype == "float64" else -1e30
-    batch, size = ops.shape(log_p)[1], target.shape[1]
+    size = target.shape[1]
     blanks = ops.full_like(target, blank)
     labels = ops.reshape(ops.stack([blanks, target], axis=-1), (-1, 2 * size))
     labels = ops.concatenate([labels, blanks[:, :1]], axis=1)
     before = ops.concatenate([ops.full_like(labels[:, :2], blank), labels[:, :-2]], axis=1)
     skip = ops.logical_and(ops.not_equal(labels, blank), ops.not_equal(labels, before))
-    index = ops.broadcast_to(ops.expand_dims(labels, 0), (log_p.shape[0], batch, 2 * size + 1))
+    index = ops.expand_dims(labels, 0) + ops.zeros((ops.shape(log_p)[0], 1, 1), dtype="int64")
     scores = ops.take_along_axis(log_p, index, axis=-1)
     alpha = ops.where(ops.arange(2 * size + 1) < 2, scores[0], ops.full_like(scores[0], low))
-    for t in range(1, log_p.shape[0]):
-        ways = [alpha, lowest(alpha, 1), ops.where(skip, lowest(alpha, 2), low)]
-        stepped = ops.maximum(ops.logsumexp(ops.stack(ways), axis=0) + scores[t], low)
-        alpha = ops.where(ops.expand_dims(t < lengths, -1), stepped, alpha)
+
+    def step(alpha, given):
+        ways = [alpha, lowest(alpha, 1), ops.where(skip, lowest(alpha, 2), ops.full_like(alpha, low))]
+        stepped = ops.maximum(ops.logsumexp(ops.stack(ways), axis=0) + given[0], low)
+        alpha = ops.where(ops.expand_dims(given[1] < lengths, -1), stepped, alpha)
+        return alpha, alpha
+
+    times = ops.arange(ops.shape(log_p)[0], dtype="int64")
+    alpha = ops.scan(step, alpha, (scores[1:], times[1:]))[0]
     last = ops.expand_dims(2 * target_lengths, -1)
-    ends = [ops.take_along_axis(alpha, ops.maximum(last - k, 0), axis=-1)[:, 0] for k in (0, 1)]
+    ends = [ops.take_along_axis(alpha, ops.clip(last - k, 0, 2 * size), axis=-1)[:, 0] for k in (0, 1)]
     ends[1] = ops.where(target_lengths > 0, ends[1], ops.full_like(ends[1], low))
     loss = -ops.logsumexp(ops.stack(ends), axis=0)
+    read = ops.where(times[:, None, None] < lengths[None, :, None], ops.exp(log_p), ops.zeros_like(log_p))
+    flow = ops.sum(read, axis=(0, 2))  # PyTorch's gradient is that of scores before their log_softmax
+    loss = loss + flow - ops.stop_gradient(flow)
     return ops.where(loss >= -0.5 * low, ops.full_like(loss, float("inf")), loss)
 
 

@@ -78,7 +78,13 @@ def ported(document: Document, model: keras.Model, dtype: str, carries: list[Car
 def call(model: keras.Model, inputs: list[Any]) -> list[Any]:
     """Return a written model's outputs in evaluation mode."""
     given = model(*(keras.ops.convert_to_tensor(each) for each in inputs), training=False)
-    return [np.asarray(each) for each in (given if isinstance(given, (list, tuple)) else (given,))]
+    return [np.asarray(each) for each in _listed(given)]
+
+
+def _listed(outputs: Any) -> list[Any]:
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 __all__ = ["read", "write"]

@@ -155,10 +155,10 @@ def _complex(frame: Frame, argument: Any) -> Value:
 
 
 COMPLEX: dict[str, Rule] = {
-    "fft_fft": fourier("fft"),
-    "fft_ifft": fourier("fft", inverse=True),
-    "fft_rfft": fourier("rfft"),
-    "fft_irfft": fourier("irfft"),
+    "fft_fft": fourier("fft", last=1),
+    "fft_ifft": fourier("fft", inverse=True, last=1),
+    "fft_rfft": fourier("rfft", last=1),
+    "fft_irfft": fourier("irfft", last=1),
     **{f"fft_{name}{end}": fourier(name, last=last) for name in ("fft", "rfft", "irfft") for end, last in (("2", 2), ("n", None))},
     **{f"fft_ifft{end}": fourier("fft", inverse=True, last=last) for end, last in (("2", 2), ("n", None))},
     "fft_fftshift": shifted(back=False),

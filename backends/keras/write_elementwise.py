@@ -146,6 +146,18 @@ def scaled(plain: str, template: str) -> Rule:
     return rule
 
 
+def isclose(frame: Frame, op: Op) -> Value:
+    """``isclose``."""
+    values = [operand(frame, op.arguments[name], _wider(frame, op)) for name in ("input", "other")]
+    (x, y), logical, physical = frame.aligned(values)
+    far, share = (Lit(op.arguments.get(name, default), name) for name, default in (("atol", 1e-8), ("rtol", 1e-5)))
+    return frame.made(code("ops.abs({} - {}) <= {} + {} * ops.abs({})", x, y, far, share, y), logical, physical)
+
+
+def _wider(frame: Frame, op: Op) -> str:
+    return common(frame, op.arguments["input"], op.arguments["other"])
+
+
 def where(frame: Frame, op: Op) -> Value:
     """``where(condition, input, other)``."""
     if "other" not in op.arguments and "input" not in op.arguments:
@@ -461,6 +473,12 @@ ELEMENTWISE: dict[str, Rule] = {
     "__xor__": bitwise("xor"),
     "bitwise_not": negation,
     "logical_not": negation,
+    "isposinf": formula('ops.equal({}, float("inf"))'),
+    "isneginf": formula('ops.equal({}, float("-inf"))'),
+    "isclose": isclose,
+    "logaddexp2": pieces("input", "other", template="ops.logaddexp2({}, {})"),
+    **{name: binary("ops.left_shift({}, {})") for name in ("__lshift__", "bitwise_left_shift")},
+    **{name: binary("ops.right_shift({}, {})") for name in ("__rshift__", "bitwise_right_shift")},
     "where": where,
     "masked_fill": masked_fill,
     "clamp": clamp,

@@ -18,17 +18,42 @@ def cat(frame: Frame, op: Op) -> Value:
     """``cat``: all lie as the first that is computed does."""
     values = [operand(frame, argument, frame.dtype()) for argument in op.arguments["tensors"]]
     values = [value for value in values if value.shape != (0,)]
+    return _joined(frame, values, op.arguments.get("dim", 0))
+
+
+def _joined(frame: Frame, values: list[Value], dim: int) -> Value:
     if len(values) == 1:
         return values[0]
-    dim = op.arguments.get("dim", 0) % values[0].rank
+    dim %= values[0].rank
     lead = next((value for value in values if value.placed and not value.storage.held), values[0])
     order = appearing(lead)
     codes = [frame.ordered(value, order) for value in values]
     axis = order.index(dim)
     made = code("ops.concatenate({}, axis={})", _listed(codes), Lit(-1 if axis == len(order) - 1 else axis, "axis"))
-    logical, physical = resized(lead, order, {dim: frame.out()[dim]})
+    logical, _ = resized(lead, order, {dim: frame.out()[dim]})
     whole = tuple(next((v.logical[a] for v in values if v.logical[a]), logical[a]) if a != dim else logical[a] for a in range(lead.rank))
     return frame.made(made, whole, tuple(whole[a] for a in order))
+
+
+def stacked(axis: int) -> Rule:
+    """Return the rule of ``hstack``, ``vstack`` or ``dstack``: a ``cat`` of tensors of enough axes."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        values = [_at_least(frame.value(argument), axis, op.op) for argument in op.arguments["tensors"]]
+        return _joined(frame, values, 0 if axis == 1 and values[0].rank == 1 else axis)
+
+    return rule
+
+
+def _at_least(value: Value, axis: int, name: str) -> Value:
+    """Return a value with as many axes as it needs to be stacked along one."""
+    if name == "column_stack":
+        return Value((*value.axes, ()), value.storage) if value.rank == 1 else value
+    if name == "dstack" and value.rank < 3:
+        return Value((((),) * (2 - value.rank)) + value.axes + ((),), value.storage)
+    if name == "vstack" and value.rank < 2:
+        return Value(((),) * (2 - value.rank) + value.axes, value.storage)
+    return Value(((),), value.storage) if not value.rank else value
 
 
 def _listed(codes: list[Any]) -> Many:
@@ -79,7 +104,7 @@ def _cut(frame: Frame, value: Value, dim: int, sizes: list[Any]) -> tuple[Value,
 def split(frame: Frame, op: Op) -> Any:
     """``split``, ``chunk``, ``split_with_sizes``: the sizes are what the program says comes out."""
     value = given(frame)
-    dim = op.arguments.get("dim", 0) % value.rank
+    dim = {"hsplit": 1 if value.rank > 1 else 0, "vsplit": 0, "dsplit": 2}.get(op.op, op.arguments.get("dim", 0)) % value.rank
     sizes = [frame.out(index)[dim] for index in range(len(op.results))]
     if any(isinstance(size, Sym) for size in sizes):
         msg = "it cuts the batch axis in pieces"
@@ -413,6 +438,34 @@ def meshgrid(frame: Frame, op: Op) -> Any:
     return several(frame, op, made)
 
 
+def constant(template: str, *names: str) -> Rule:
+    """Return the rule of a tensor of numbers that NumPy makes; names may have defaults."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        pairs = [name.partition("=") for name in names]
+        values = [Lit(op.arguments.get(name, int(text or 0)), name) for name, _, text in pairs]
+        return fresh(frame, code(f"ops.convert_to_tensor({template}, dtype={{}})", *values, dtype_code(frame.dtype())))
+
+    return rule
+
+
+def window(name: str) -> Rule:
+    """Return the rule of a window of a signal; a periodic one is one of a place more, less the last."""
+
+    def rule(frame: Frame, op: Op) -> Value:
+        size = Lit(op.arguments["window_length"], "size")
+        if op.arguments.get("periodic", True):
+            return fresh(frame, code(f"ops.convert_to_tensor(np.{name}({{}} + 1)[:-1], dtype={{}})", size, dtype_code(frame.dtype())))
+        return fresh(frame, code(f"ops.convert_to_tensor(np.{name}({{}}), dtype={{}})", size, dtype_code(frame.dtype())))
+
+    return rule
+
+
+def fill(frame: Frame, op: Op) -> Value:
+    """``fill(value)``."""
+    return broadcast(frame, operand(frame, op.arguments["value"], frame.dtype()), frame.out())
+
+
 def one_hot(frame: Frame, op: Op) -> Value:
     """``one_hot(num_classes)``."""
     return fresh(frame, code('ops.one_hot({}, {}, dtype="int64")', frame.logical(given(frame)), Lit(frame.out()[-1], "classes")))
@@ -422,6 +475,33 @@ def scalar(frame: Frame, op: Op) -> Value:
     """``scalar_tensor``, ``tensor`` of one number."""
     number = op.arguments.get("s", op.arguments.get("value"))
     return Value((), Storage(Lit(number), (), frame.dtype()))
+
+
+def diagonal_scatter(frame: Frame, op: Op) -> Value:
+    """``diagonal_scatter``: a tensor with its diagonal replaced."""
+    value, offset = given(frame), op.arguments.get("offset", 0)
+    one, other = (op.arguments.get(name, at) % value.rank for name, at in (("dim1", 0), ("dim2", 1)))
+    source = operand(frame, op.arguments["src"], frame.dtype())
+    frame.writer.parts.add("diagonal_scatter")
+    order = [*[axis for axis in range(value.rank) if axis not in (one, other)], one, other]
+    made = invoke("diagonal_scatter", frame.ordered(value, order), frame.logical(source), offset=Default(offset, 0))
+    return kept(frame, value, order, made)
+
+
+def take_flat(frame: Frame, op: Op) -> Value:
+    """``take(index)``: places of the flattened tensor."""
+    value, places = given(frame), given(frame, "index")
+    made = code("ops.take(ops.reshape({}, (-1,)), {})", frame.logical(value), frame.logical(places))
+    return fresh(frame, made)
+
+
+def isin(frame: Frame, op: Op) -> Value:
+    """``isin(elements, test_elements)``."""
+    value, known = given(frame, "elements"), given(frame, "test_elements")
+    x, order = frame.whole(value)
+    made = code("ops.any(ops.equal(ops.expand_dims({}, -1), ops.reshape({}, (-1,))), axis=-1)", x, frame.logical(known))
+    made = code("ops.logical_not({})", made) if op.arguments.get("invert") else made
+    return kept(frame, value, order, made)
 
 
 def numbers(frame: Frame, op: Op) -> Value:
@@ -438,8 +518,12 @@ def numbers(frame: Frame, op: Op) -> Value:
 INDEX: dict[str, Rule] = {
     "cat": cat,
     "concatenate": cat,
+    "hstack": stacked(1),
+    "column_stack": stacked(1),
+    "vstack": stacked(0),
+    "dstack": stacked(2),
     "stack": stack,
-    **dict.fromkeys(("split", "chunk", "split_with_sizes", "tensor_split"), split),
+    **dict.fromkeys("split chunk split_with_sizes tensor_split unsafe_split unsafe_chunk hsplit vsplit dsplit".split(), split),
     "glu": glu,
     "unbind": unbind,
     "select": select,
@@ -478,7 +562,19 @@ INDEX: dict[str, Rule] = {
     "linspace": linspace,
     "meshgrid": meshgrid,
     "one_hot": one_hot,
+    "tril_indices": constant("np.stack(np.tril_indices({}, {}, {}))", "row", "offset=0", "col"),
+    "triu_indices": constant("np.stack(np.triu_indices({}, {}, {}))", "row", "offset=0", "col"),
+    "fft_fftfreq": constant("np.fft.fftfreq({}, {})", "n", "d=1"),
+    "fft_rfftfreq": constant("np.fft.rfftfreq({}, {})", "n", "d=1"),
+    "hann_window": window("hanning"),
+    "hamming_window": window("hamming"),
+    "blackman_window": window("blackman"),
+    "bartlett_window": window("bartlett"),
+    "fill": fill,
     "scalar_tensor": scalar,
+    "diagonal_scatter": diagonal_scatter,
+    "take": take_flat,
+    "isin": isin,
     "diagonal": numbers,
     "diag": numbers,
     "diag_embed": logical_call("diag_embed({})", "input", parts=("diag_embed",)),

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+
 from dualnet.backends.keras.write_elementwise import operand
 from dualnet.backends.source.code import Default, Lit, Many, code, invoke
 from dualnet.backends.source.form import Axes, Value, appearing, axes_of, fine, flat, key
-from dualnet.backends.source.rules import Rule, drawn, given, kept, lies, like, matched, resized
+from dualnet.backends.source.rules import Rule, drawn, fresh, given, kept, lies, like, matched, resized
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
-from dualnet.specs.program import ByMode, Op
+from dualnet.specs.program import ByMode, Held, Op
 
 
 def _call(frame: Frame, layer: Any, x: Any) -> Any:
@@ -433,6 +435,26 @@ def embedding(frame: Frame, op: Op) -> Value:
     return frame.made(code("ops.take({}, {}, axis=0)", frame.logical(weight), x), logical, physical)
 
 
+BAGS = ("sum", "mean", "max")
+
+
+def embedding_bag(frame: Frame, op: Op) -> tuple[Value, ...]:
+    """``embedding_bag``: rows of a table, joined in bags."""
+    weight, places, first = (frame.logical(given(frame, name)) for name in ("weight", "indices", "offsets"))
+    frame.writer.parts.add("embedding_bag")
+    if op.arguments.get("scale_grad_by_freq"):
+        msg = "scale_grad_by_freq; gradients are not scaled in Keras"
+        raise UnsupportedError(msg)
+    shares, padding = frame.tensor("per_sample_weights"), op.arguments.get("padding_idx")
+    options: dict[str, Any] = {"mode": Default(BAGS[op.arguments.get("mode", 0)], "sum")}
+    if shares is not None:
+        options["shares"] = frame.logical(shares)
+    if padding is not None and padding >= 0:
+        options["padding"] = Lit(padding, "padding")
+    first = code("{}[:-1]", first) if op.arguments.get("include_last_offset") else first
+    return (fresh(frame, invoke("embedding_bag", weight, places, first, **options)),)
+
+
 def dropout(frame: Frame, op: Op) -> Value:
     """``dropout``: a layer; none where it never acts."""
     value = frame.settled_weight(given(frame))
@@ -470,7 +492,6 @@ def attention(frame: Frame, op: Op) -> Value:
     names = ("query", "key", "value")
     query, keys, values = (frame.settled_weight(operand(frame, op.arguments[name], frame.dtype())) for name in names)
     if op.arguments.get("enable_gqa"):
-        frame.writer.parts.add("repeat_heads")
         times = int(query.shape[-3]) // int(keys.shape[-3])
         keys, values = (_heads(frame, each, times) for each in (keys, values))
     rank = query.rank
@@ -491,7 +512,9 @@ def attention(frame: Frame, op: Op) -> Value:
     scores = _masked(frame, op, scores)
     x, order = frame.whole(scores)
     axis = order.index(rank - 1)
-    weights = kept(frame, scores, order, invoke("ops.softmax", x, axis=Default(-1 if axis == rank - 1 else axis, -1)))
+    softmax = "safe_softmax" if _may_hide_all(frame, op.arguments.get("attn_mask")) else "ops.softmax"
+    frame.writer.parts.update({softmax} - {"ops.softmax"})
+    weights = kept(frame, scores, order, invoke(softmax, x, axis=Default(-1 if axis == rank - 1 else axis, -1)))
     rate = op.arguments.get("dropout_p", 0.0)
     rate = rate.training if isinstance(rate, ByMode) else rate
     if rate:
@@ -511,6 +534,15 @@ def _heads(frame: Frame, value: Value, times: int) -> Value:
     x, order = frame.whole(value)
     made = code("ops.repeat({}, {}, axis={})", x, Lit(times, "times"), Lit(order.index(dim), "axis"))
     return frame.made(made, *resized(value, order, {dim: int(value.shape[dim]) * times}))
+
+
+def _may_hide_all(frame: Frame, mask: Any) -> bool:
+    """Return whether a mask may leave a row nothing to attend to."""
+    if mask is None or not isinstance(mask, Held):
+        return mask is not None
+    array = frame.program.arrays[mask.name]
+    hidden = ~array if array.dtype == bool else np.isneginf(array)
+    return frame.program.weights[mask.name].trainable or bool(hidden.all(-1).any())
 
 
 def _masked(frame: Frame, op: Op, scores: Value) -> Value:
@@ -572,6 +604,7 @@ LAYERS: dict[str, Rule] = {
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "embedding": embedding,
+    "embedding_bag": embedding_bag,
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), dropout),
     "scaled_dot_product_attention": attention,
     "prelu": prelu,

@@ -120,10 +120,6 @@ def ctc(frame: Frame, op: Op) -> Value:
     codes = [
         Lit(list(each), "lengths") if isinstance(each, tuple) else frame.logical(frame.value(each)) for each in lengths
     ]
-    size = given(frame, "log_probs").shape[0]
-    if not isinstance(size, int):
-        msg = "ctc_loss over a length that is known only at run time; give an example of one time step or fix the length"
-        raise UnsupportedError(msg)
     made = invoke(
         "ctc_loss", frame.logical(given(frame, "log_probs")), frame.logical(given(frame, "targets")), *codes,
         blank=Default(op.arguments.get("blank", 0), 0), zero_infinity=Default(op.arguments.get("zero_infinity", False), False),

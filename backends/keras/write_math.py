@@ -243,7 +243,7 @@ def count_nonzero(frame: Frame, op: Op) -> Value:
 
 def trapezoid(frame: Frame, op: Op) -> Value:
     """``trapezoid`` at even steps."""
-    value, dim = given(frame), op.arguments.get("dim", -1)
+    value, dim = given(frame, "y"), op.arguments.get("dim", -1)
     if op.arguments.get("x") is not None:
         msg = "trapezoid at places of its own; multiply by their differences"
         raise UnsupportedError(msg)
@@ -261,6 +261,38 @@ def matrix_norm(frame: Frame, op: Op) -> Value:
     return _norm(frame, value, 2.0, dims_of(value, op.arguments.get("dim", (-2, -1))), bool(op.arguments.get("keepdim", False)))
 
 
+def matrix_power(frame: Frame, op: Op) -> Value:
+    """``matrix_power(n)``: the product of n of a matrix."""
+    times = op.arguments["n"]
+    if times < 1:
+        msg = f"matrix_power({times}); of 1 and more it can be written"
+        raise UnsupportedError(msg)
+    value = given(frame)
+    made = value
+    for _ in range(times - 1):
+        made = product(frame, made, value)
+    return made
+
+
+def chain(frame: Frame, op: Op) -> Value:
+    """``linalg_multi_dot``: a product of several matrices."""
+    first, *others = (frame.value(argument) for argument in op.arguments.get("tensors", op.arguments.get("matrices")))
+    for other in others:
+        first = product(frame, first, other)
+    return first
+
+
+def vecdot(frame: Frame, op: Op) -> Value:
+    """``linalg_vecdot``: Σ x·y along an axis."""
+    values = [frame.value(op.arguments[name]) for name in (("x", "y") if "x" in op.arguments else ("input", "other"))]
+    (x, y), logical, physical = frame.aligned(values)
+    joined = frame.made(code("{} * {}", x, y), logical, physical)
+    code_, order = frame.whole(joined)
+    dim = op.arguments.get("dim", -1) % joined.rank
+    made = invoke("ops.sum", code_, axis=Lit(order.index(dim), "axis"))
+    return frame.made(made, *reduced(joined, order, [dim], False))
+
+
 REFUSED = {
     "linalg_eigh": "eigenvectors have no sign of their own; take linalg.eigvalsh, or compute them outside of the model",
     "linalg_eig": "eigenvectors have no sign of their own; compute them outside of the model",
@@ -268,6 +300,13 @@ REFUSED = {
     "linalg_qr": "its factors have no sign of their own; compute them outside of the model",
     "mode": "Keras has no mode of values; take median, or an argmax of counts",
     "masked_scatter": "where each value goes depends on values; torch.where keeps the shape",
+    "masked_select": "its shape depends on values; torch.where keeps the shape",
+    "argwhere": "its shape depends on values; torch.where keeps the shape",
+    "bincount": "its shape depends on values; sum F.one_hot instead",
+    "histc": "Keras counts in other bins; sum F.one_hot of torch.bucketize instead",
+    "embedding_renorm": "max_norm of an embedding changes its weights when it is called; leave max_norm out",
+    "item": "a number taken out of a tensor; keep it a tensor",
+    "linalg_eigvals": "eigenvalues have no order of their own; take linalg.eigvalsh",
     "fractional_max_pool2d": "it draws its windows at random; take AdaptiveMaxPool2d",
     "fractional_max_pool3d": "it draws its windows at random; take AdaptiveMaxPool3d",
     "lgamma": "Keras has no gamma function",
@@ -370,6 +409,11 @@ MATH: dict[str, Rule] = {
     "linalg_inv": logical_call("ops.inv({})", "A"),
     "inverse": logical_call("ops.inv({})", "input"),
     "linalg_det": logical_call("ops.det({})", "A"),
+    "det": logical_call("ops.det({})", "input"),
+    "linalg_matrix_power": matrix_power,
+    "matrix_power": matrix_power,
+    **dict.fromkeys(("linalg_vecdot", "vecdot"), vecdot),
+    **dict.fromkeys(("chain_matmul", "linalg_multi_dot"), chain),
     "linalg_cholesky": logical_call("ops.cholesky({})", "input"),
     "cholesky": logical_call("ops.cholesky({})", "input"),
     "linalg_solve": logical_call("ops.solve({}, {})", "A", "B"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dualnet.backends.keras.write_elementwise import dtype_code
-from dualnet.backends.source.code import Lit, code
+from dualnet.backends.source.code import Default, Lit, code, invoke
 from dualnet.backends.source.form import Value
 from dualnet.backends.source.rules import Rule, drawn, fresh, given, lies, like
 from dualnet.backends.source.writer import Frame
@@ -62,12 +62,38 @@ def scaled(frame: Frame, op: Op) -> Value:
     return like(frame, value, code(text, x, *options, dtype_code(frame.dtype()), _seed(frame)))
 
 
+def rrelu(frame: Frame, op: Op) -> Value:
+    """``rrelu``: slopes below 0 that are drawn in training, their mean in evaluation."""
+    value, mode = frame.settled_weight(given(frame)), frame.by_mode(op.arguments.get("training", False))
+    frame.writer.parts.add("rrelu")
+    options: dict[str, Any] = {
+        "lower": Default(op.arguments.get("lower", 0.125), 0.125),
+        "upper": Default(op.arguments.get("upper", 1 / 3), 1 / 3),
+    }
+    if mode.training:
+        frame.writer.draws.append(drawn(value))
+        frame.module.moody = frame.module.moody or not mode.inference
+        options["seed"] = _seed(frame) if mode.inference else code("{} if training else None", _seed(frame))
+    return like(frame, value, invoke("rrelu", lies(frame, value), **options))
+
+
+def exponential(frame: Frame, op: Op) -> Value:
+    """``exponential`` in place: -log of a uniform draw, by its rate."""
+    value = frame.settled_weight(given(frame))
+    frame.writer.draws.append(drawn(value))
+    template = "-ops.log1p(-keras.random.uniform(ops.shape({}), dtype={}, seed={})) / {}"
+    rate = Lit(float(op.arguments.get("lambd", 1.0)), "rate")
+    return like(frame, value, code(template, lies(frame, value), dtype_code(frame.dtype()), _seed(frame), rate))
+
+
 RANDOM: dict[str, Rule] = {
     "randn_like": draw("keras.random.normal({}, dtype={}, seed={})", like_input=True),
     "rand_like": draw("keras.random.uniform({}, dtype={}, seed={})", like_input=True),
     "randn": draw("keras.random.normal({}, dtype={}, seed={})", like_input=False),
     "rand": draw("keras.random.uniform({}, dtype={}, seed={})", like_input=False),
     "bernoulli": bernoulli,
+    "rrelu": rrelu,
+    "exponential": exponential,
     "normal": scaled,
     "uniform": scaled,
     "normal_functional": scaled,

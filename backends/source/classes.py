@@ -83,7 +83,10 @@ class Classes:
     def _name(self, kind: str, module: Written) -> str:
         if kind in self.words.containers | {"ModuleList", "ModuleDict"} and module.slot is not None:
             kind = module.slot.attr
-        stem = "".join(word[:1].upper() + word[1:] for word in kind.replace("<", "_").replace(">", "_").split("_")) or "Net"
+        stem = (
+            "".join(word[:1].upper() + word[1:] for word in kind.replace("<", "_").replace(">", "_").split("_"))
+            or "Net"
+        )
         stem = stem if stem.isidentifier() else "Net"
         name, number = stem, 2
         while name in self.taken:
@@ -138,7 +141,8 @@ class Classes:
 
     def _parameters(self, made: Class) -> None:
         rows = [
-            [(attr, lit) for attr, node in self.expressions(module) for lit in literals(node)] for module in made.modules
+            [(attr, lit) for attr, node in self.expressions(module) for lit in literals(node)]
+            for module in made.modules
         ]
         columns = list(zip(*rows, strict=True))
         chosen: dict[str, str] = {}

@@ -1,5 +1,6 @@
 """Code: expressions of the source to come, in which numbers that may differ between two uses of a class are marked."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,11 @@ def literals(node: Any) -> Iterator[Any]:
         yield from literals(child)
 
 
+def same(node: Any, default: Any) -> bool:
+    """Return whether an expression is the literal ``default``."""
+    return isinstance(node, Lit) and type(node.value) is type(default) and bool(node.value == default)
+
+
 @dataclass
 class Printer:
     """Prints expressions: how a variable, a literal (by count) and a made module read is given."""
@@ -122,22 +128,15 @@ class Printer:
     literal: Callable[[Lit], str] = field(default=lambda lit: literal_text(lit.value))
     made: Callable[[Made], str] = field(default=lambda made: "made")
     other: Callable[[Any], str] = repr
-    skip: Callable[[Any, Any], bool] = field(default=lambda lit, default: same(lit, default))
+    skip: Callable[[Any, Any], bool] = same
 
     def text(self, node: Any) -> str:
         """Return an expression as source."""
-        if isinstance(node, str):
-            return node
-        if isinstance(node, Var):
-            return self.name(node)
-        if isinstance(node, Lit):
-            return self.literal(node)
-        if isinstance(node, Made):
-            return self.made(node)
-        if not isinstance(node, (Many, Invoke)):
+        for kind, write in self._kinds():
+            if isinstance(node, kind):
+                return write(node)
+        if not isinstance(node, Invoke):
             return self.other(node)
-        if isinstance(node, Many):
-            return "".join(self.text(part) for part in node.parts)
         target, listed = self.text(node.target), []
         for argument in node.arguments:
             text = self.text(argument.value)  # printed even if left out: literals are counted
@@ -146,15 +145,19 @@ class Printer:
             listed.append(f"{argument.keyword}={text}" if argument.keyword else text)
         return f"{target}({', '.join(listed)})"
 
-
-def same(node: Any, default: Any) -> bool:
-    """Return whether an expression is the literal ``default``."""
-    return isinstance(node, Lit) and type(node.value) is type(default) and bool(node.value == default)
+    def _kinds(self) -> tuple[tuple[type, Callable[[Any], str]], ...]:
+        return (
+            (str, str),
+            (Var, self.name),
+            (Lit, self.literal),
+            (Made, self.made),
+            (Many, lambda node: "".join(map(self.text, node.parts))),
+        )
 
 
 def literal_text(value: Any) -> str:
     """Return a value as Python, floats that are no numbers included, texts in double quotes."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualnet.backends.source.classes import Classes
-from dualnet.backends.source.form import Axes, Value, appearing, fine, flat
+from dualnet.backends.source.form import appearing, fine, flat
 from dualnet.backends.source.printing import Style, class_text
-from dualnet.backends.source.writer import Frame, Gap, Move, Target, Writer
+from dualnet.backends.source.state import Gap, Move, Target, Writer
+from dualnet.backends.source.writer import write
 from dualnet.backends.source.written import Reach, Written
 from dualnet.errors import UnsupportedError
 from dualnet.specs.carry import Carry
@@ -44,7 +45,7 @@ def document(
     Raises ``UnsupportedError`` with every such op otherwise.
     """
     writer = Writer(program, target)
-    root, outputs = writer.write(orders)
+    root, outputs = write(writer, orders)
     if writer.gaps and not partial:
         raise refused(program, target, writer.gaps)
     classes = Classes(root, target.words, set(RESERVED_CLASSES) | writer.parts)
@@ -53,8 +54,12 @@ def document(
     made.out_orders = [tuple(appearing(value)) if value.rank else () for value in outputs]
     made.carries = carries(program, writer, classes)
     consumed = {carry.source for carry in made.carries}
-    made.unused = [name for name in program.weights if name not in consumed and program.weights[name].kind != "constant"]
-    made.layouts = [_layout(name, order, program.origin) for name, order in zip(program.inputs, made.in_orders, strict=True)]
+    made.unused = [
+        name for name in program.weights if name not in consumed and program.weights[name].kind != "constant"
+    ]
+    made.layouts = [
+        _layout(name, order, program.origin) for name, order in zip(program.inputs, made.in_orders, strict=True)
+    ]
     texts = []
     for each in classes.found:
         style = Style(target.root_base, target.style.method, target.style.listed, target.style.mode)
@@ -125,6 +130,3 @@ def refused(program: Program, target: Target, gaps: list[Gap]) -> UnsupportedErr
     listed = "\n".join(f"  {gap}" for gap in kinds.values())
     what = f"{program.name} cannot be written for {target.name} as it is. What stands in the way:"
     return UnsupportedError(f"{what}\n{listed}\nA partial port leaves a named hole for each.")
-
-
-__all__ = ["Axes", "Document", "Frame", "Gap", "Value", "document"]

@@ -1,4 +1,4 @@
-"""Features: the last logical axis in the order in which memory has it, so that a Linear's weight is turned, not the data."""
+"""Features: the last logical axis in memory's order: a Linear's weight is turned, not the data."""
 
 from typing import Any
 

@@ -11,5 +11,5 @@ def module_of(document: Document) -> ModuleType:
     name = f"<port of {document.root}>"
     linecache.cache[name] = (len(document.source), None, document.source.splitlines(keepends=True), name)
     module = ModuleType(f"ported_{document.root}")
-    exec(compile(document.source, name, "exec"), module.__dict__)  # noqa: S102 - our own writing
+    exec(compile(document.source, name, "exec"), module.__dict__)
     return module

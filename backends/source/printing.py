@@ -9,7 +9,7 @@ from typing import Any
 
 from dualnet.backends.source.classes import Class, Classes
 from dualnet.backends.source.code import Lit, Printer, Var, literal_text, same, variables
-from dualnet.backends.source.written import Written
+from dualnet.backends.source.written import Member, Written
 
 WIDTH = 100
 
@@ -101,20 +101,31 @@ def _listed(items: list[str], style: Style) -> str:
 
 
 def _body(body: list[tuple[str, str, str]], returns: list[str], module: Written, style: Style) -> list[str]:
-    lengths = {attr: len(members) for attr, members in module.lists().items()}
+    lists = {attr: (len(members), _single(attr, members[0])) for attr, members in module.lists().items()}
     lines: list[str] = []
     for mode, group in itertools.groupby(body, key=lambda each: each[2]):
-        made = _looped([(target, text) for target, text, _ in group], lengths)
+        made = _looped([(target, text) for target, text, _ in group], lists)
         word = style.mode.partition("=")[0] or "self.training"
         head = {"training": f"if {word}:", "inference": f"if not {word}:"}.get(mode)
         lines += made if head is None else ["\n".join([head, *(textwrap.indent(text, "    ") for text in made)])]
     last = ", ".join(returns)
+    if module.keys:
+        pairs = (f"{literal_text(key)}: {text}" for key, text in zip(module.keys, returns, strict=True))
+        return [*lines, f"return {{{', '.join(pairs)}}}"]
     if lines and len(returns) == 1 and lines[-1].startswith(f"{last} = ") and "\n" not in lines[-1]:
         return [*lines[:-1], f"return {lines[-1].removeprefix(f'{last} = ')}"]
     return [*lines, f"return {last}"]
 
 
-def _looped(body: list[tuple[str, str]], lengths: dict[str, int]) -> list[str]:
+def _single(attr: str, member: Member) -> str:
+    """Return what one element of a list is called: after its class, else after the list."""
+    if member.module is not None and member.module.kind not in ("Sequential", "ModuleList", "ModuleDict"):
+        word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member.module.kind).lower()
+        return f"{word}_" if word in RESERVED | BUILTINS or not word.isidentifier() else word
+    return attr.removesuffix("s") if attr.endswith("s") else f"{attr}_item"
+
+
+def _looped(body: list[tuple[str, str]], lists: dict[str, tuple[int, str]]) -> list[str]:
     """Return assignments as lines; calls of all of a list's elements, one after the other, as a loop."""
     lines: list[str] = []
     index = 0
@@ -122,11 +133,11 @@ def _looped(body: list[tuple[str, str]], lengths: dict[str, int]) -> list[str]:
         target, text = body[index]
         found = re.fullmatch(r"self\.(\w+)\[0\]\((.*)\)", text)
         attr = found.group(1) if found else ""
-        length = lengths.get(attr, 0)
+        length, single = lists.get(attr, (0, ""))
         wanted = [(target, f"self.{attr}[{i}]({found.group(2)})" if found else "") for i in range(length)]
-        single = attr.removesuffix("s") if attr.endswith("s") else f"{attr}_item"
         used = {word for each in body for word in re.findall(r"\w+", each[0] + " " + each[1])}
-        if found and length > 1 and body[index : index + length] == wanted and single not in used:
+        single = f"{attr}_item" if single in used else single
+        if found and length > 1 and body[index : index + length] == wanted:
             lines.append(f"for {single} in self.{attr}:\n    {target} = {single}({found.group(2)})")
             index += length
         else:

@@ -45,7 +45,9 @@ def along(frame: Frame, value: Value, dim: int) -> tuple[Any, int, list[int]]:
     return x, order.index(dim % max(value.rank, 1)) if order else 0, order
 
 
-def kept(frame: Frame, value: Value, order: Sequence[int], expression: Any, layer: Any = None, dtype: str = "") -> Value:
+def kept(
+    frame: Frame, value: Value, order: Sequence[int], expression: Any, layer: Any = None, dtype: str = ""
+) -> Value:
     """Enter a result of the same shape as a value that lies in whole axes."""
     logical = value.logical
     return frame.made(expression, logical, tuple(logical[axis] for axis in order), dtype, layer)
@@ -70,7 +72,9 @@ def reduced(value: Value, order: Sequence[int], dims: Sequence[int], keepdim: bo
     )
 
 
-def fresh(frame: Frame, expression: Any, shape: Sequence[Any] | None = None, dtype: str = "", layer: Any = None) -> Value:
+def fresh(
+    frame: Frame, expression: Any, shape: Sequence[Any] | None = None, dtype: str = "", layer: Any = None
+) -> Value:
     """Enter a result that lies in the program's own order."""
     axes = axes_of(frame.out() if shape is None else shape)
     return frame.made(expression, axes, axes, dtype, layer)

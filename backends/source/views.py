@@ -82,9 +82,7 @@ def squeeze(frame: Frame, op: Op) -> Value:
     dims = op.arguments.get("dim")
     wanted = range(value.rank) if dims is None else dims if isinstance(dims, tuple) else (dims,)
     at = {dim % max(value.rank, 1) for dim in wanted}
-    return Value(
-        tuple(axis for index, axis in enumerate(value.axes) if axis or index not in at), value.storage
-    )
+    return Value(tuple(axis for index, axis in enumerate(value.axes) if axis or index not in at), value.storage)
 
 
 def same(frame: Frame, op: Op) -> Value:
@@ -93,7 +91,9 @@ def same(frame: Frame, op: Op) -> Value:
 
 
 VIEWS: dict[str, Rule] = {
-    **dict.fromkeys(("reshape", "view", "flatten", "unflatten", "view_as", "ravel", "atleast_1d", "atleast_2d"), reshape),
+    **dict.fromkeys(
+        ("reshape", "view", "flatten", "unflatten", "view_as", "ravel", "atleast_1d", "atleast_2d"), reshape
+    ),
     "permute": permute,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
     **dict.fromkeys(("t", "mT", "adjoint"), turned),

@@ -1,37 +1,20 @@
 """A live ``nn.Module`` in one precision, made from a copy, its random draws those that every framework makes."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from dualnet.backends.live import (
-    Array,
-    Arrays,
-    Draw,
-    Draws,
-    Fact,
-    Held,
-    Inputs,
-    Order,
-    Run,
-    at,
-    cotangent,
-    flattened,
-    returned,
-    turned,
-)
+from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
+from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.torch.device import precision
+from dualnet.backends.torch.draws import Shared
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
-
-CHANNELS = "first"
 
 
 class TorchLive(Held):
@@ -153,11 +136,6 @@ class TorchLive(Held):
         return self.told(inputs, tell)
 
 
-def live(model: nn.Module, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> TorchLive:
-    """Return a live module."""
-    return TorchLive(model, dtype, carries, **orders)
-
-
 def named(module: nn.Module) -> dict[str, Tensor]:
     """Return parameters and buffers by name, tied ones once, without BatchNorm's counters."""
     found = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -185,129 +163,3 @@ def ready(dtype: str) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch.set_default_dtype(default)
-
-
-class Shared(TorchDispatchMode):
-    """While it is on, every random op draws from ``Draws``, and in float64 what asks for float32 is given float64."""
-
-    def __init__(self, draws: Draws, dtype: str) -> None:
-        super().__init__()
-        self.draws, self.wide = draws, dtype == "float64"
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one op."""
-        kwargs = dict(kwargs or {})
-        if self.wide and kwargs.get("dtype") is torch.float32:
-            kwargs["dtype"] = torch.float64
-        name = func.overloadpacket.__name__
-        given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
-        if name == "native_dropout":
-            return self._dropped(given)
-        made = func(*args, **kwargs)
-        if name in FILLS:
-            values = FILLS[name](self.draws, given, made)
-            made.copy_(torch.from_numpy(np.ascontiguousarray(values)))
-        elif torch.Tag.nondeterministic_seeded in func.tags and not _silent(name, given):
-            self.draws.lost.append(f"torch.{name}")
-        return made
-
-    def _dropped(self, given: Mapping[str, Any]) -> Any:
-        x, rate = given["input"], given["p"]
-        if not given["train"] or rate == 0.0:
-            return x.clone(), torch.ones_like(x, dtype=torch.bool)
-        kept = torch.from_numpy(self.draws.kept(x.shape, rate)).to(x.device)
-        return x * kept / (1.0 - rate), kept
-
-
-def _silent(name: str, given: Mapping[str, Any]) -> bool:
-    """Return whether an op that may draw does not: attention without dropout, an op in evaluation mode."""
-    rate = given.get("dropout_p", 0.0 if "attention" in name else given.get("dropout", given.get("p")))
-    return rate == 0.0 or given.get("training", given.get("train")) is False or "rnn" in name or "lstm" in name
-
-
-def _numbers(value: Any) -> Any:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-
-
-def _bernoulli(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
-    chance = _numbers(given.get("p", 0.5 if given["self"] is made else given["self"]))
-    rate = 1.0 - chance
-    return draws.uniform(made.shape, round(rate, 12) if isinstance(rate, float) else None) >= rate
-
-
-def _between(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
-    low, high = given.get("from", 0.0), given.get("to", 1.0)
-    return low + (high - low) * draws.uniform(made.shape)
-
-
-def _normal(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
-    mean, std = _numbers(given.get("mean", 0.0)), _numbers(given.get("std", 1.0))
-    return mean + std * draws.normal(made.shape)
-
-
-def _integers(draws: Draws, given: Mapping[str, Any], made: Tensor) -> Any:
-    low = given.get("low", 0)
-    return np.floor(low + (given["high"] - low) * draws.uniform(made.shape))
-
-
-FILLS: dict[str, Callable[[Draws, Mapping[str, Any], Tensor], Any]] = {
-    "bernoulli": _bernoulli,
-    "bernoulli_": _bernoulli,
-    "uniform_": _between,
-    "rand": lambda draws, given, made: draws.uniform(made.shape),
-    "rand_like": lambda draws, given, made: draws.uniform(made.shape),
-    "normal": _normal,
-    "normal_": _normal,
-    "randn": lambda draws, given, made: draws.normal(made.shape),
-    "randn_like": lambda draws, given, made: draws.normal(made.shape),
-    "randint": _integers,
-    "randint_like": _integers,
-    "randperm": lambda draws, given, made: np.argsort(draws.uniform(made.shape), kind="stable"),
-}
-
-KINDS: tuple[tuple[Any, str], ...] = (
-    (nn.Linear, "dense"),
-    (nn.modules.conv._ConvTransposeNd, "transposed convolution"),
-    (nn.modules.conv._ConvNd, "convolution"),
-    (nn.modules.batchnorm._NormBase, "batch norm"),
-    (nn.LayerNorm, "layer norm"),
-    (nn.GroupNorm, "group norm"),
-    (nn.RMSNorm, "rms norm"),
-    (nn.Embedding, "embedding"),
-    (nn.PReLU, "prelu"),
-)
-
-
-def facts(module: nn.Module) -> list[Fact]:
-    """Return what is known of each weight."""
-    found = []
-    for name, tensor in named(module).items():
-        path, _, role = name.rpartition(".")
-        owner = module.get_submodule(path)
-        kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
-        shape = tuple(tensor.shape)
-        found.append(Fact(name, kind, role, shape, tuple(range(len(shape))), shape, tensor.requires_grad))
-    return found
-
-
-def values(module: nn.Module) -> Arrays:
-    """Return the weights as they are, by name."""
-    return {name: np.array(tensor.detach().cpu().numpy()) for name, tensor in named(module).items()}
-
-
-def expects(module: nn.Module) -> list[tuple[int | None, ...]]:
-    """Return the shapes of the inputs that a module declares: none."""
-    return []
-
-
-def build(module: nn.Module, inputs: Inputs, orders: Sequence[Order]) -> None:
-    """Run a module once, if its parameters have no shape yet."""
-    if any(isinstance(each, UninitializedParameter) for each in module.parameters()):
-        live = TorchLive(nn.Identity(), in_orders=orders)
-        live.module = module
-        live.run(inputs, training=False, gradients=False)
-
-
-def name_of(module: nn.Module, path: str) -> str:
-    """Return a weight's name, which is its path."""
-    return path

@@ -102,9 +102,15 @@ def call(model: nn.Module, inputs: list[Any]) -> list[Any]:
     with torch.no_grad():
         place = next(model.parameters(), torch.zeros(0))
         given = [torch.from_numpy(np.array(each)) for each in inputs]
-        made = model(*(each.to(place.dtype) if each.is_floating_point() else each for each in given))
+        made = _listed(model(*(each.to(place.dtype) if each.is_floating_point() else each for each in given)))
     model.train(before)
-    return [each.numpy() for each in (made if isinstance(made, tuple) else (made,))]
+    return [each.numpy() for each in made]
+
+
+def _listed(outputs: Any) -> list[Any]:
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 __all__ = ["read", "write"]

@@ -262,9 +262,11 @@ class _Reader:
             self.current[node] = self._size(node.meta["val"], node)
             return
         arguments = self._arguments(node, schema)
-        inplace = name.endswith("_") and not name.endswith("__")
-        if inplace:
-            self._write(node, name[:-1], arguments)
+        if name.endswith("_") and not name.endswith("__"):
+            self._write(node, node.args[0], name[:-1], arguments)
+            return
+        if "out" in node.kwargs and arguments.pop("out", None) is not None:
+            self._write(node, node.kwargs["out"], name, arguments)
             return
         if name == "lift_fresh_copy" or name == "lift_fresh":
             self.current[node] = arguments["input"]
@@ -298,9 +300,8 @@ class _Reader:
         self.made.ops.append((Op("detach", {"input": ref}, (wire,), self.place), self.stack))
         return Ref(wire)
 
-    def _write(self, node: fx.Node, name: str, arguments: dict[str, Any]) -> None:
+    def _write(self, node: fx.Node, target: Any, name: str, arguments: dict[str, Any]) -> None:
         """An op in place: its result takes the place of what it wrote to, and of all that is a view of that."""
-        target = node.args[0]
         assert isinstance(target, fx.Node)  # a tensor
         held = self.current.get(target)
         if isinstance(held, Held) and held.name.endswith("num_batches_tracked"):
@@ -412,7 +413,8 @@ class _Reader:
         if isinstance(value, torch.SymInt):
             return self._dim(value)
         if isinstance(value, (torch.SymFloat, torch.SymBool)):
-            msg = f"{self.place}: {value} depends on the size of the batch in a way that cannot be written down."
+            what = "the values, not only the shapes, of what comes in" if re.search(r"\bu\d", str(value)) else "the size of the batch"
+            msg = f"{self.place}: a size or a choice depends on {what} ({value}). A port needs code that runs one way."
             raise TraceError(msg)
         if value is None and node is not None and node.target not in (None,):
             return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dualnet.backends.live import turned
+from dualnet.backends.draws import turned
 from dualnet.compare.stage import Stage
 from dualnet.compare.tolerance import ROUNDOFF
 from dualnet.compare.verdict import Finding
@@ -30,6 +30,7 @@ if sys.argv[5] == "torch":
         outputs = model(*[torch.from_numpy(array) for array in inputs])
 else:
     outputs = model(*inputs, training=False)
+outputs = list(outputs.values()) if isinstance(outputs, dict) else outputs
 outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
 np.savez(sys.argv[4], **{f"{index:03d}": np.asarray(output) for index, output in enumerate(outputs)})
 """
@@ -46,7 +47,7 @@ def alone(made: Ported, inputs: list[Any], source: Path, weights: Path) -> Stage
         put, got = Path(folder, "in.npz"), Path(folder, "out.npz")
         np.savez(put, **{f"{index:03d}": array for index, array in enumerate(given)})
         words = [sys.executable, "-I", "-c", SCRIPT, str(source), str(weights), str(put), str(got), made.to]
-        run = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+        run = subprocess.run(words, capture_output=True, text=True, check=False)
         if run.returncode:
             lines = [line for line in run.stderr.strip().splitlines() if line.strip()] or ["no message"]
             return Stage("alone", [Finding("the file", "divergent", np.inf, np.inf, note=lines[-1])], where=lines[-1])

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dualnet.backends.live import Array, Arrays, Draw, Inputs, Live, Run
+from dualnet.backends.draws import Array, Arrays, Draw
+from dualnet.backends.live import Inputs, Live, Run
 from dualnet.compare.couple import Couple, Made
+from dualnet.compare.noise import settle
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
@@ -56,6 +58,7 @@ def certify(
         report.stages.append(made)
     _unpaired(report, couple, strict, note)
     _unshared(report, couple)
+    settle(report, couple)
     _explain(report)
     return report
 
@@ -81,7 +84,7 @@ def _said(error: Exception) -> str:
 def structure(couple: Couple, training: bool) -> Stage:
     """Compare which weights there are, their shapes and which of them train."""
     both = [couple.live(side, "float64") for side in couple.sides]
-    weights, trained = [live.weights() for live in both], [set(live.trainable()) for live in both]
+    weights, trained = [couple.own[side] for side in couple.sides], [set(live.trainable()) for live in both]
     stage = Stage("structure")
     for name in couple.paired:
         shapes, trains = [found[name].shape for found in weights], [name in found for found in trained]

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from dualnet.backends.live import Array, Arrays, Draw, Inputs, Live, Run
-from dualnet.compare.pair import DTYPES, Pair
+from dualnet.backends.draws import Array, Arrays, Draw
+from dualnet.backends.live import Inputs, Live, Run
+from dualnet.compare.pair import DTYPES
 from dualnet.compare.stage import judged
 from dualnet.compare.verdict import Finding, Four
+from dualnet.run.train import nudged
 from dualnet.specs.draw import uniform
 from dualnet.specs.program import replaced
 
@@ -39,7 +41,9 @@ class Couple:
     inputs: Inputs
     source: str | None = "left"
     count: int = 5
+    rate: float = 0.0
     opened: dict[tuple[str, str], Live] = field(default_factory=dict)
+    started: set[tuple[str, str]] = field(default_factory=set)
 
     def live(self, side: str, dtype: str) -> Live:
         """Return a side in a precision, opened on first use."""
@@ -59,26 +63,31 @@ class Couple:
 
     def judged(self, made: Made, prefix: str = "", **options: Any) -> list[Finding]:
         """Return a finding for each named tensor."""
-        return judged(cast(Pair, self), made, prefix, **options)
+        return judged(self, made, prefix, **options)
+
+    @cached_property
+    def own(self) -> dict[str, Arrays]:
+        """The weights that each side comes with."""
+        return {side: self.live(side, "float64").weights() for side in self.sides}
 
     @cached_property
     def paired(self) -> list[str]:
         """The weights that both sides have."""
-        ours, theirs = (self.live(side, "float64").weights() for side in self.sides)
+        ours, theirs = (self.own[side] for side in self.sides)
         return [name for name in ours if name in theirs]
 
     @cached_property
     def alone(self) -> dict[str, list[str]]:
         """What each side has that the other has not."""
-        both = [self.live(side, "float64") for side in self.sides]
-        known = [set(live.weights()) for live in both]
-        found = [[*sorted(known[i] - known[1 - i]), *both[i].rest()] for i in (0, 1)]
-        return dict(zip(self.sides, found, strict=True))
+        found = {}
+        for side, other in (self.sides, self.sides[::-1]):
+            found[side] = [*sorted(self.own[side].keys() - self.own[other].keys()), *self.live(side, "float64").rest()]
+        return found
 
     @cached_property
     def start(self) -> dict[str, Arrays]:
         """The weights that each side starts from, exact in float32."""
-        own = {side: _exact(self.live(side, "float32").weights()) for side in self.sides}
+        own = {side: _exact(self.own[side]) for side in self.sides}
         if self.source is None:
             return own
         given = own[self.sides[self.source == "right"]]
@@ -86,9 +95,11 @@ class Couple:
         return {side: own[side] | moved for side in self.sides}
 
     def fresh(self, key: tuple[str, str]) -> Live:
-        """Return a side at its start."""
-        live = self.live(*key)
-        live.load(self.start[key[0]])
+        """Return a side at its start; where no update was made since, only what a pass may move is put back."""
+        live, start = self.live(*key), self.start[key[0]]
+        trained = set(live.trainable()) if key in self.started else set()
+        live.load({name: array for name, array in start.items() if name not in trained})
+        self.started.add(key)
         return live
 
     def run(self, key: tuple[str, str], training: bool, like: Sequence[Draw] = (), **how: Any) -> Run:
@@ -107,8 +118,20 @@ class Couple:
     def trained(self) -> dict[tuple[str, str], Trained]:
         """A few steps of each in training mode, by momentum, at one learning rate."""
         first = self._passes(True)
-        rate = self._rate(first[self.sides[0], "float64"])
-        return {key: self._steps(key, first[key], rate) for key in self.keys}
+        self.rate = self._rate(first[self.sides[0], "float64"])
+        return {key: self._steps(key, first[key], self.rate) for key in self.keys}
+
+    @cached_property
+    def astray(self) -> tuple[Run, Trained]:
+        """What the left side gives in float64 once its weights are off by one ulp: how far rounding alone carries."""
+        key, start = (self.sides[0], "float64"), self.start[self.sides[0]]
+        rate, runs = self.rate, []
+        wide = {name: a.astype(np.float64) for name, a in start.items() if np.issubdtype(a.dtype, np.floating)}
+        for training in (False, True):
+            self.started.discard(key)
+            self.fresh(key).load(nudged(wide, 0, 1))
+            runs.append(self.run(key, training))
+        return runs[0], self._steps(key, runs[1], rate)
 
     def _passes(self, training: bool) -> dict[tuple[str, str], Run]:
         made: dict[tuple[str, str], Run] = {}
@@ -126,6 +149,7 @@ class Couple:
     def _steps(self, key: tuple[str, str], first: Run, rate: float) -> Trained:
         """Continue from the first pass, which has moved the buffers already."""
         live = self.live(*key)
+        self.started.discard(key)
         live.descend(rate, MOMENTUM)
         one = live.weights()
         for step in range(1, self.count):
@@ -144,7 +168,8 @@ class Couple:
 
 
 def _norm(arrays: Any) -> float:
-    return float(np.sqrt(sum(float((np.asarray(array, np.float64) ** 2).sum()) for array in arrays)))
+    flat = (np.asarray(array, np.float64).ravel() for array in arrays)
+    return float(np.sqrt(sum(float(array @ array) for array in flat)))
 
 
 def _exact(weights: Arrays) -> Arrays:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dualnet.backends.live import FIRST, LAST, Arrays, Fact, Inputs, Order, adapter, framework
+from dualnet.backends.draws import FIRST, LAST, Arrays, Order
+from dualnet.backends.live import Fact, Inputs, adapter, framework
 from dualnet.compare.certify import certify, given
 from dualnet.compare.report import Report
 from dualnet.errors import WeightsError, did_you_mean

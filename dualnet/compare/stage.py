@@ -1,15 +1,21 @@
 """A stage of the ladder: its findings and the verdict drawn from them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from dualnet.compare.pair import Pair
 from dualnet.compare.tolerance import SAME
-from dualnet.compare.verdict import Finding, Verdict, judge, worst
+from dualnet.compare.verdict import Finding, Four, Verdict, judge, worst
+
+
+class Sides(Protocol):
+    """What is compared: a ``Pair`` of specs, or a ``Couple`` of live models."""
+
+    def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
+        """Return one tensor of both sides in both precisions, of what was made by (side, precision)."""
 
 
 @dataclass
@@ -67,7 +73,8 @@ class Stage:
 
 def largest(array: Any) -> float:
     """Return the largest finite magnitude of an array, 0 if there is none."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+    whole = float(max(array.max(), -array.min())) if array.size and array.dtype.kind == "f" else np.nan
+    return whole if np.isfinite(whole) else float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def _largest(gaps: Iterable[float]) -> float:
@@ -82,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 
 def judged(
-    pair: Pair,
+    pair: Sides,
     made: Mapping[tuple[str, str], Mapping[str, Any]],
     prefix: str = "",
     same: float = SAME,
@@ -90,7 +97,7 @@ def judged(
     reference: float = 0.0,
     balanced: bool = True,
 ) -> list[Finding]:
-    """Return a finding for each named tensor of what ``Pair.each`` gave, in its order.
+    """Return a finding for each named tensor of what both sides gave, in its order.
 
     ``reference`` raises the magnitude by which a zero is told above the largest of these tensors.
     """

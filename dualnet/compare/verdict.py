@@ -1,6 +1,7 @@
 """Verdicts, and how one is drawn from a tensor: both sides in float32 and in float64."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,16 @@ class Four:
     right32: Array
     left64: Array
     right64: Array
+
+    @cached_property
+    def sizes(self) -> tuple[float, ...]:
+        """The largest magnitude of each."""
+        return tuple(_size(each) for each in (self.left32, self.right32, self.left64, self.right64))
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return bool(np.isfinite(self.sizes).all())
 
 
 @dataclass(frozen=True)
@@ -49,18 +60,27 @@ def judge(name: str, four: Four, reference: float = 0.0, same: float = SAME, *, 
     shapes = {array.shape for array in (four.left32, four.right32, four.left64, four.right64)}
     if len(shapes) > 1:
         return Finding(name, "divergent", np.inf, np.inf, note=f"shapes {four.left64.shape} and {four.right64.shape}")
-    if not (_alike(four.left32, four.right32) and _alike(four.left64, four.right64)):
+    if not four.finite and not (_alike(four.left32, four.right32) and _alike(four.left64, four.right64)):
         return Finding(name, "divergent", np.inf, np.inf, note="NaN or infinity on one side only")
-    known = np.isfinite(four.left64)
-    if known.size and not known.any():
+    if not four.finite and not np.isfinite(four.left64).any():
         return Finding(name, "unstable", note="no value is finite")
-    if all(zero(*side, reference) for side in ((four.left32, four.left64), (four.right32, four.right64))):
-        size = max(_size(four.left64), _size(four.right64))
+    left32, right32, left64, right64 = four.sizes
+    if _vanishes(left32, left64, reference) and _vanishes(right32, right64, reference):
+        size = max(left64, right64)
         return Finding(name, "equal", 0.0, 0.0, size, "zero in theory: judged by the noise floor" if size else "")
-    return _measured(name, four, same, balanced)
+    return (_measured if four.finite else _partly)(name, four, same, balanced)
 
 
 def _measured(name: str, four: Four, same: float, balanced: bool) -> Finding:
+    """Judge by the gaps."""
+    scale = max(four.sizes[2:])
+    gap64, gap32 = relative(four.left64, four.right64, scale), relative(four.left32, four.right32, scale)
+    noises = sorted((relative(four.left32, four.left64, scale), relative(four.right32, four.right64, scale)))
+    verdict, note = _verdict(gap32, gap64, noises, same, balanced)
+    return Finding(name, verdict, gap32, gap64, noises[1], note)
+
+
+def _partly(name: str, four: Four, same: float, balanced: bool) -> Finding:
     """Judge by the gaps: float64 on all that is finite there, float32 on what is finite in both."""
     known = np.isfinite(four.left64)
     both = known & np.isfinite(four.left32)
@@ -89,9 +109,12 @@ def _verdict(gap32: float, gap64: float, noises: list[float], same: float, balan
 
 def zero(in32: Array, in64: Array, reference: float = 0.0) -> bool:
     """Return whether a tensor is zero in exact arithmetic: its values shrink with the unit roundoff."""
-    if not (np.isfinite(in32).all() and np.isfinite(in64).all()):
+    return _vanishes(_size(in32), _size(in64), reference)
+
+
+def _vanishes(large: float, small: float, reference: float) -> bool:
+    if not (np.isfinite(large) and np.isfinite(small)):
         return False
-    small, large = _size(in64), _size(in32)
     if large == 0.0:
         return small <= SHRINKS_TO * ROUNDOFF["float32"] * reference
     return small <= SHRINKS_TO * large
@@ -99,12 +122,15 @@ def zero(in32: Array, in64: Array, reference: float = 0.0) -> bool:
 
 def relative(left: Array, right: Array, scale: float) -> float:
     """Return max |left - right| / scale; 0 for two equal arrays of zeros."""
-    gap = _size(left.astype(np.float64) - right.astype(np.float64))
+    gap = _size(np.subtract(left, right, dtype=np.result_type(left, right, np.float64)))
     return 0.0 if gap == 0.0 else gap / scale if scale else np.inf
 
 
 def _size(array: Array) -> float:
-    return float(np.abs(array).max(initial=0.0))
+    """Return the largest magnitude; NaN if there is one."""
+    if not array.size or array.dtype.kind != "f":
+        return float(np.abs(array).max(initial=0.0))
+    return float(max(array.max(), -array.min()))  # half the passes of abs, and no copy
 
 
 def _alike(left: Array, right: Array) -> bool:

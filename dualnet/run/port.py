@@ -12,7 +12,8 @@ import numpy as np
 
 from dualnet import store
 from dualnet.backends import backend
-from dualnet.backends.live import flattened, framework, returned, turned
+from dualnet.backends.draws import returned, turned
+from dualnet.backends.live import flattened, framework
 from dualnet.backends.source.document import Document
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Program, Sym, renamed

@@ -1,0 +1,86 @@
+"""What is known of a live ``keras.Model``: the kind and role of each weight, its values, the inputs it declares."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from dualnet.backends.draws import Arrays, Order
+from dualnet.backends.keras.live import KerasLive, named, variable
+from dualnet.backends.keras.weights import VARIABLES
+from dualnet.backends.live import Fact, Inputs
+from dualnet.specs.carry import Carry
+
+CHANNELS = "last"
+
+KINDS: tuple[tuple[Any, str], ...] = (
+    (keras.layers.Dense, "dense"),
+    ((keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+     "transposed convolution"),
+    ((keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D), "depthwise"),
+    ((keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D), "convolution"),
+    (keras.layers.BatchNormalization, "batch norm"),
+    (keras.layers.LayerNormalization, "layer norm"),
+    (keras.layers.GroupNormalization, "group norm"),
+    (keras.layers.RMSNormalization, "rms norm"),
+    (keras.layers.Embedding, "embedding"),
+    (keras.layers.PReLU, "prelu"),
+)  # fmt: skip
+ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}
+ROLES |= {"kernel": "weight", "embeddings": "weight", "scale": "weight", "alpha": "weight"}
+
+
+def live(model: Any, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> KerasLive:
+    """Return a live model."""
+    return KerasLive(model, dtype, carries, **orders)
+
+
+def facts(model: Any) -> list[Fact]:
+    """Return what is known of each weight."""
+    owners = {id(each): layer for layer in model._flatten_layers() for each in _own(layer)}
+    trained = {id(each) for each in model.trainable_variables}
+    return [_fact(name, each, owners.get(id(each)), id(each) in trained) for name, each in named(model).items()]
+
+
+def _own(layer: Any) -> list[Any]:
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def _fact(name: str, variable: Any, owner: Any, trained: bool) -> Fact:
+    kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
+    shape, role = tuple(variable.shape), ROLES.get(variable.name, variable.name)
+    order, joined = tuple(range(len(shape))), shape
+    if role == "weight" and kind == "dense":
+        order, joined = (1, 0), (shape[1], shape[0])
+    elif role == "weight" and "convolution" in kind:
+        order = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
+        joined = tuple(shape[axis] for axis in order)
+    elif role == "weight" and kind == "depthwise":
+        order = (len(shape) - 2, len(shape) - 1, *range(len(shape) - 2))
+        joined = (shape[-2] * shape[-1], 1, *shape[:-2])
+    kind = "convolution" if kind == "depthwise" else kind
+    return Fact(name, kind, role, shape, order, joined, trained)
+
+
+def values(model: Any) -> Arrays:
+    """Return the weights as they are, by path."""
+    return {name: np.array(each.value.numpy()) for name, each in named(model).items()}
+
+
+def expects(model: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes of the inputs that a model declares, if it does."""
+    declared = getattr(model, "inputs", None)
+    return [tuple(each.shape) for each in declared or []]
+
+
+def build(model: Any, inputs: Inputs, orders: Sequence[Order]) -> None:
+    """Run a model once, if it has no weights yet."""
+    if not model.built:
+        KerasLive(model, in_orders=orders).run(inputs, training=False, gradients=False)
+
+
+def name_of(model: Any, path: str) -> str:
+    """Return a variable's own path, of that or of the attributes that lead to it."""
+    found = variable(model, path)
+    return next((name for name, each in named(model).items() if each is found), path)
