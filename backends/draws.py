@@ -26,7 +26,7 @@ FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 
 def turned(array: Any, order: Order) -> Any:
     """Return an array of the source as the model holds it."""
-    return array if order is None else np.ascontiguousarray(np.transpose(array, order))
+    return array if order is None else np.asarray(np.transpose(array, order), order="C")  # a scalar stays one
 
 
 def returned(array: Any, order: Order) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from keras.src import backend as inner
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.keras.device import exact
 from dualnet.backends.keras.draws import shared, swapped
+from dualnet.backends.keras.wide import wide
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
@@ -83,7 +84,7 @@ class KerasLive(Held):
     ) -> Run:
         """Make one pass; see ``Live.run``."""
         draws = Draws(step, like, self.orders[2], self.orders[0])
-        with precision(self.dtype), self._lent(), shared(draws), tf.GradientTape() as tape:
+        with precision(self.dtype), self._wide(), self._lent(), shared(draws), tf.GradientTape() as tape:
             given, floats = self._given(inputs)
             tape.watch(list(floats.values()))
             outputs = [each for each in flattened(self._call(given, training)) if tf.is_tensor(each)]
@@ -98,6 +99,9 @@ class KerasLive(Held):
             "lost": draws.lost,
         }
         return made
+
+    def _wide(self) -> Any:
+        return wide(self.model.variable_dtype) if self.dtype == "float64" else nullcontext()
 
     def _call(self, given: dict[int | str, Any], training: bool) -> Any:
         if self.flat:

@@ -252,6 +252,15 @@ def vector_norm(x, p=2.0, axis=None, keepdims=False):
     return ops.where(ops.equal(total, 0), ops.zeros_like(total), safe ** (1.0 / p))
 
 
+def kron(x, y):
+    """Kronecker's product: each value of x times all of y."""
+    rank = max(len(x.shape), len(y.shape))
+    left, right = ([1] * (rank - len(each.shape)) + list(ops.shape(each)) for each in (x, y))
+    x = ops.reshape(x, [n for size in left for n in (size, 1)])
+    y = ops.reshape(y, [n for size in right for n in (1, size)])
+    return ops.reshape(x * y, [a * b for a, b in zip(left, right)])
+
+
 def bilinear(left, right, weight, bias):
     """Σ left_i weight_oij right_j + bias_o."""
     y = ops.einsum("...i,oij,...j->...o", left, weight, right)
@@ -277,7 +286,8 @@ def pairwise_distance(left, right, p=2.0, eps=1e-6, keepdim=False):
 
 def take(x, indices, axis):
     """x at places along an axis; negative ones count from the end."""
-    return ops.take(x, ops.where(indices < 0, indices + x.shape[axis], indices), axis=axis)
+    size = ops.cast(ops.shape(x)[axis], indices.dtype)
+    return ops.take(x, ops.where(indices < 0, indices + size, indices), axis=axis)
 
 
 def replaced(x, y, places, axis):

@@ -11,16 +11,30 @@ from dualnet.backends.keras import device as devices  # first: it decides how Te
 import keras  # isort: skip
 
 from dualnet.backends.keras import parts
+from dualnet.backends.keras.write_activations import ACTIVATIONS
+from dualnet.backends.keras.write_attention import ATTENTION
+from dualnet.backends.keras.write_calls import CALLS
+from dualnet.backends.keras.write_choose import CHOOSE
 from dualnet.backends.keras.write_complex import guarded
+from dualnet.backends.keras.write_convs import CONVS
 from dualnet.backends.keras.write_elementwise import ELEMENTWISE
+from dualnet.backends.keras.write_embeddings import EMBEDDINGS
+from dualnet.backends.keras.write_images import IMAGES
 from dualnet.backends.keras.write_index import INDEX
+from dualnet.backends.keras.write_join import JOIN
 from dualnet.backends.keras.write_layers import LAYERS
 from dualnet.backends.keras.write_losses import LOSSES
+from dualnet.backends.keras.write_make import MAKE
 from dualnet.backends.keras.write_math import MATH
+from dualnet.backends.keras.write_norms import NORMS
 from dualnet.backends.keras.write_order import ORDER
+from dualnet.backends.keras.write_places import PLACES
 from dualnet.backends.keras.write_pool import POOL
+from dualnet.backends.keras.write_products import PRODUCTS
 from dualnet.backends.keras.write_random import RANDOM
 from dualnet.backends.keras.write_recurrent import RECURRENT
+from dualnet.backends.keras.write_refused import REFUSALS
+from dualnet.backends.keras.write_slice import SLICE
 from dualnet.backends.source.classes import Words
 from dualnet.backends.source.code import Default, Lit, code, invoke
 from dualnet.backends.source.document import Document, document, holes
@@ -45,9 +59,34 @@ class KerasTarget:
     origin: str = "torch"
     name: str = "keras"
     rules: dict[str, Any] = field(
-        default_factory=lambda: guarded({
-            **VIEWS, **ELEMENTWISE, **MATH, **INDEX, **LAYERS, **POOL, **RANDOM, **RECURRENT, **LOSSES, **ORDER,
-        })  # fmt: skip
+        default_factory=lambda: guarded(
+            {
+                **VIEWS,
+                **ELEMENTWISE,
+                **ACTIVATIONS,
+                **CHOOSE,
+                **MATH,
+                **PRODUCTS,
+                **ORDER,
+                **INDEX,
+                **JOIN,
+                **SLICE,
+                **MAKE,
+                **PLACES,
+                **LAYERS,
+                **CONVS,
+                **NORMS,
+                **EMBEDDINGS,
+                **ATTENTION,
+                **POOL,
+                **IMAGES,
+                **RANDOM,
+                **RECURRENT,
+                **LOSSES,
+                **CALLS,
+                **REFUSALS,
+            }
+        )
     )
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})
@@ -121,8 +160,31 @@ def orders(program: Program) -> list[tuple[int, ...]]:
 SPATIAL = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "batch_norm"}
 SPATIAL |= {f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg", "adaptive_max", "lp") for n in (1, 2, 3)}
 SPATIAL |= {"instance_norm", "group_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"}
-TRANSPARENT = {"add", "sub", "mul", "div", "relu", "pad", "constant_pad_nd", "clone", "contiguous", "cat", "where", "clamp"}
-TRANSPARENT |= {"dropout", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "neg", "reflection_pad2d", "replication_pad2d"}
+TRANSPARENT = {
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "relu",
+    "pad",
+    "constant_pad_nd",
+    "clone",
+    "contiguous",
+    "cat",
+    "where",
+    "clamp",
+}
+TRANSPARENT |= {
+    "dropout",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "silu",
+    "leaky_relu",
+    "neg",
+    "reflection_pad2d",
+    "replication_pad2d",
+}
 
 
 def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
@@ -171,7 +233,11 @@ def _reads(body: str, name: str) -> bool:
 
 
 def _loading(made: Document) -> list[str]:
-    return [inspect.getsource(parts.load_weights).rstrip(), inspect.getsource(parts.variable).rstrip()] if made.carries else []
+    return (
+        [inspect.getsource(parts.load_weights).rstrip(), inspect.getsource(parts.variable).rstrip()]
+        if made.carries
+        else []
+    )
 
 
 def _parts(names: set[str]) -> list[str]:

@@ -26,7 +26,7 @@ def _guard(name: str, rule: Rule) -> Rule:
         if not any(kind.startswith("complex") for kind in _kinds(frame, op)):
             return rule(frame, op)
         if name not in COMPLEX and name not in MOVES.split():
-            msg = "it has complex numbers, of which it knows nothing; work on torch.view_as_real(x), or on x.real and x.imag"
+            msg = "it has complex numbers, which it does not know; work on torch.view_as_real(x), or on x.real and x.imag"
             raise UnsupportedError(msg)
         return COMPLEX.get(name, rule)(frame, op)
 
@@ -159,7 +159,11 @@ COMPLEX: dict[str, Rule] = {
     "fft_ifft": fourier("fft", inverse=True, last=1),
     "fft_rfft": fourier("rfft", last=1),
     "fft_irfft": fourier("irfft", last=1),
-    **{f"fft_{name}{end}": fourier(name, last=last) for name in ("fft", "rfft", "irfft") for end, last in (("2", 2), ("n", None))},
+    **{
+        f"fft_{name}{end}": fourier(name, last=last)
+        for name in ("fft", "rfft", "irfft")
+        for end, last in (("2", 2), ("n", None))
+    },
     **{f"fft_ifft{end}": fourier("fft", inverse=True, last=last) for end, last in (("2", 2), ("n", None))},
     "fft_fftshift": shifted(back=False),
     "fft_ifftshift": shifted(back=True),

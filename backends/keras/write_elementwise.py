@@ -1,13 +1,11 @@
 """Elementwise: arithmetic, comparisons and activations as Keras writes them; operands are lined up by the writer."""
 
-import math
 from typing import Any
 
-from dualnet.backends.source.code import Default, Lit, Many, code, invoke
+from dualnet.backends.source.code import Lit, code, invoke
 from dualnet.backends.source.form import Storage, Value, axes_of
-from dualnet.backends.source.rules import Rule, given, kept, lies, like
+from dualnet.backends.source.rules import Rule, given, lies, like
 from dualnet.backends.source.writer import Frame
-from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Held, Op, Ref, Sym
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -33,7 +31,9 @@ def operand(frame: Frame, argument: Any, dtype: str) -> Value:
         return Value((), Storage(chosen, (), dtype))
     value = frame.value(argument)
     if not isinstance(argument, (Ref, Held)):
-        kind = float if dtype in FLOATS and isinstance(argument, (int, float)) and not isinstance(argument, bool) else None
+        kind = (
+            float if dtype in FLOATS and isinstance(argument, (int, float)) and not isinstance(argument, bool) else None
+        )
         return Value((), Storage(Lit(kind(argument) if kind else argument), (), dtype))
     if isinstance(value.storage.code, Lit) or value.dtype == dtype:
         return value
@@ -146,121 +146,6 @@ def scaled(plain: str, template: str) -> Rule:
     return rule
 
 
-def isclose(frame: Frame, op: Op) -> Value:
-    """``isclose``."""
-    values = [operand(frame, op.arguments[name], _wider(frame, op)) for name in ("input", "other")]
-    (x, y), logical, physical = frame.aligned(values)
-    far, share = (Lit(op.arguments.get(name, default), name) for name, default in (("atol", 1e-8), ("rtol", 1e-5)))
-    return frame.made(code("ops.abs({} - {}) <= {} + {} * ops.abs({})", x, y, far, share, y), logical, physical)
-
-
-def _wider(frame: Frame, op: Op) -> str:
-    return common(frame, op.arguments["input"], op.arguments["other"])
-
-
-def where(frame: Frame, op: Op) -> Value:
-    """``where(condition, input, other)``."""
-    if "other" not in op.arguments and "input" not in op.arguments:
-        msg = "where(condition) alone gives a shape that depends on values"
-        raise UnsupportedError(msg)
-    dtype = frame.dtype()
-    names = ("input", "other")
-    values = [operand(frame, op.arguments["condition"], "bool")]
-    values += [operand(frame, op.arguments[name], dtype) for name in names]
-    codes, logical, physical = frame.aligned(values)
-    codes = [cast(frame, c, dtype) if isinstance(c, Lit) and all(isinstance(x, Lit) for x in codes[1:]) else c for c in codes]
-    return frame.made(code("ops.where({}, {}, {})", *codes), logical, physical)
-
-
-def masked_fill(frame: Frame, op: Op) -> Value:
-    """``masked_fill(input, mask, value)``."""
-    dtype = frame.dtype()
-    values = [operand(frame, op.arguments["mask"], "bool")]
-    values += [operand(frame, op.arguments[name], dtype) for name in ("value", "input")]
-    codes, logical, physical = frame.aligned(values)
-    return frame.made(code("ops.where({}, {}, {})", *codes), logical, physical)
-
-
-def clamp(frame: Frame, op: Op) -> Value:
-    """``clamp(input, min, max)``: the gradient at the bounds is 1, as PyTorch's."""
-    low, high = op.arguments.get("min"), op.arguments.get("max")
-    if isinstance(low, (Ref, Held)) or isinstance(high, (Ref, Held)):
-        bounds = [name for name in ("min", "max") if op.arguments.get(name) is not None]
-        dtype = frame.dtype()
-        values = [operand(frame, op.arguments[name], dtype) for name in ("input", *bounds)]
-        codes, logical, physical = frame.aligned(values)
-        text = "{}"
-        for name in bounds:
-            text = f"ops.{'maximum' if name == 'min' else 'minimum'}({text}, {{}})"
-        return frame.made(code(text, *codes), logical, physical)
-    value = operand(frame, op.arguments["input"], frame.dtype())
-    x = lies(frame, value)
-    low = Lit(-math.inf if low is None else low, "low")
-    high = Lit(math.inf if high is None else high, "high")
-    if value.dtype not in FLOATS:
-        text = "{}"
-        parts: list[Any] = [x]
-        if low.value != -math.inf:
-            text, parts = f"ops.maximum({text}, {{}})", [*parts, low]
-        if high.value != math.inf:
-            text, parts = f"ops.minimum({text}, {{}})", [*parts, high]
-        return like(frame, value, code(text, *parts))
-    if op.op in ("relu6", "hardtanh") :
-        frame.writer.parts.add("hardtanh")
-        return like(frame, value, code("hardtanh({}, {}, {})", x, low, high))
-    frame.writer.parts.add("clamp")
-    return like(frame, value, code("clamp({}, {}, {})", x, low, high))
-
-
-def hardtanh(frame: Frame, op: Op) -> Value:
-    """``hardtanh``: the gradient at the bounds is 0, as PyTorch's."""
-    value = given(frame)
-    frame.writer.parts.add("hardtanh")
-    low, high = (0.0, 6.0) if op.op == "relu6" else (op.arguments.get("min_val", -1.0), op.arguments.get("max_val", 1.0))
-    return like(frame, value, code("hardtanh({}, {}, {})", lies(frame, value), Lit(float(low), "low"), Lit(float(high), "high")))
-
-
-def configured(part: str, **options: Any) -> Rule:
-    """Return the rule of a part with numbers: keyword of the part = (ATen's name, default)."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        value = given(frame)
-        frame.writer.parts.add(part)
-        chosen = {key: op.arguments.get(name, default) for key, (name, default) in options.items()}
-        made = invoke(part, lies(frame, value), **{k: Default(v, options[k][1]) for k, v in chosen.items()})
-        return like(frame, value, made)
-
-    return rule
-
-
-def gelu(frame: Frame, op: Op) -> Value:
-    """``gelu``, exact or by tanh."""
-    value = given(frame)
-    frame.writer.parts.add("gelu")
-    tanh = op.arguments.get("approximate", "none") == "tanh"
-    x = lies(frame, value)
-    made = invoke("gelu", x, approximate=Default(tanh, False))
-    layer = code("layers.Activation(gelu)") if not tanh else None
-    return like(frame, value, made, layer)
-
-
-def softmax(name: str) -> Rule:
-    """Return the rule of ``softmax`` and its like, along an axis."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        value = operand(frame, op.arguments["input"], frame.dtype())
-        if not value.rank:  # a scalar is the softmax of itself alone
-            return like(frame, value, code(f"{{}} * 0.0{' + 1.0' if name == 'softmax' else ''}", lies(frame, value)))
-        x, order = frame.whole(value)
-        axis = order.index(op.arguments["dim"] % value.rank)
-        axis = -1 if axis == value.rank - 1 else axis
-        made = invoke(f"ops.{name}", x, axis=Default(axis, -1))
-        layer = invoke("layers.Softmax", axis=Default(axis, -1)) if name == "softmax" else None
-        return kept(frame, value, order, made, layer)
-
-    return rule
-
-
 def to(frame: Frame, op: Op) -> Value:
     """``to``, ``_to_copy``, ``type_as``: a cast, where the type changes."""
     value = frame.tensor("input")
@@ -276,15 +161,6 @@ def to(frame: Frame, op: Op) -> Value:
         frame.writer.parts.add("truncate")
         return like(frame, value, code("truncate({}, {})", expression, Lit(frame.dtype(), "dtype")))
     return like(frame, value, cast(frame, expression, frame.dtype()))
-
-
-def by_mode(frame: Frame, op: Op) -> Value:
-    """One wire in training, another in evaluation."""
-    frame.module.moody = True
-    values = [frame.value(op.arguments[name]) for name in ("training", "inference")]
-    values = [frame.settled_weight(value) for value in values]
-    (one, other), logical, physical = frame.aligned(values)
-    return frame.made(code("{} if training else {}", one, other), logical, physical)
 
 
 def broadcast_tensors(frame: Frame, op: Op) -> tuple[Value, ...]:
@@ -310,7 +186,9 @@ def broadcast(frame: Frame, value: Value, shape: Any) -> Value:
     if not lead and value.shape == tuple(shape):
         return value
     if isinstance(value.storage.code, Lit):
-        made = code("ops.full({}, {}, dtype={})", frame.sizes(shape, hole=False), value.storage.code, dtype_code(value.dtype))
+        made = code(
+            "ops.full({}, {}, dtype={})", frame.sizes(shape, hole=False), value.storage.code, dtype_code(value.dtype)
+        )
         axes = axes_of(shape)
         return frame.made(made, axes, axes, value.dtype)
     value = Value(((),) * lead + value.axes, value.storage) if value.rank else Value(((),) * lead, value.storage)
@@ -324,42 +202,6 @@ def broadcast(frame: Frame, value: Value, shape: Any) -> Value:
     return frame.made(
         code("ops.broadcast_to({}, {})", x, sizes), logical, tuple(logical[axis] for axis in order), value.dtype
     )
-
-
-def _logical(name: str) -> Rule:
-    def rule(frame: Frame, op: Op) -> Value:
-        values = [operand(frame, op.arguments[key], "bool") for key in ("input", "other")]
-        codes, logical, physical = frame.aligned(values)
-        return frame.made(code(f"ops.logical_{name}({{}}, {{}})", *codes), logical, physical)
-
-    return rule
-
-
-def bitwise(name: str) -> Rule:
-    """Return the rule of a bitwise op; on booleans it is the logical one."""
-
-    def rule(frame: Frame, op: Op) -> Value:
-        if frame.dtype() == "bool":
-            return _logical(name)(frame, op)  # type: ignore[no-any-return]
-        return binary(f"ops.bitwise_{name}({{}}, {{}})")(frame, op)  # type: ignore[no-any-return]
-
-    return rule
-
-
-def negation(frame: Frame, op: Op) -> Value:
-    """``bitwise_not``, ``logical_not``."""
-    dtype = "bool" if op.op == "logical_not" else frame.dtype()
-    value = operand(frame, op.arguments["input"], dtype)
-    name = "logical_not" if dtype == "bool" else "bitwise_not"
-    return like(frame, value, invoke(f"ops.{name}", lies(frame, value)))
-
-
-def threshold(frame: Frame, op: Op) -> Value:
-    """``threshold``: x above it, else a value."""
-    value = given(frame)
-    x = lies(frame, value)
-    limit, other = (Lit(float(op.arguments[name]), name) for name in ("threshold", "value"))
-    return like(frame, value, code("ops.where({} > {}, {}, {})", x, limit, x, other))
 
 
 def power(frame: Frame, op: Op) -> Value:
@@ -378,12 +220,10 @@ def power(frame: Frame, op: Op) -> Value:
     return frame.made(code("{} ** {}", left, right), logical, physical)
 
 
-COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 PLAIN = (
     "abs exp log log1p expm1 log2 log10 sqrt rsqrt sin cos tan asin:arcsin acos:arccos atan:arctan sinh cosh tanh "
     "asinh:arcsinh acosh:arccosh atanh:arctanh erf erfinv floor ceil round sign square sigmoid reciprocal isnan "
-    "isinf isfinite log_sigmoid softsign exp2 sgn:sign absolute:abs arctan arcsin arccos real imag conj"
+    "isinf isfinite softsign sgn:sign absolute:abs arctan arcsin arccos real imag conj"
 )
 
 
@@ -399,6 +239,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "tanh": unary("ops.tanh", 'layers.Activation("tanh")'),
     "silu": unary("ops.silu", 'layers.Activation("silu")'),
     "mish": formula("mish({})", "mish"),
+    "exp2": formula("ops.cast(2.0, {}.dtype) ** {}"),
     "neg": formula("-{}"),
     "rsqrt": unary("ops.rsqrt"),
     "reciprocal": formula("1.0 / {}"),
@@ -410,28 +251,12 @@ ELEMENTWISE: dict[str, Rule] = {
     "rad2deg": formula("{} * 180.0 / math.pi"),
     "sinc": formula("sinc({})", "sinc"),
     "signbit": formula("{} < 0"),
-    "logit": configured("logit", eps=("eps", None)),
     "angle": formula("ops.where({} < 0, math.pi * ops.ones_like({}), ops.zeros_like({}))"),
-    "nan_to_num": configured("nan_to_num", nan=("nan", 0.0), posinf=("posinf", None), neginf=("neginf", None)),
     "hardsigmoid": formula("hardsigmoid({})", "hardsigmoid"),
     "log_sigmoid": formula("-ops.softplus(-{})"),
     "hardswish": formula("{} * ops.clip({} + 3.0, 0.0, 6.0) / 6.0"),
-    "hardtanh": hardtanh,
-    "relu6": hardtanh,
-    "softplus": configured("softplus", beta=("beta", 1.0), threshold=("threshold", 20.0)),
-    "leaky_relu": configured("leaky_relu", slope=("negative_slope", 0.01)),
-    "elu": configured("elu", alpha=("alpha", 1.0), scale=("scale", 1.0), input_scale=("input_scale", 1.0)),
-    "celu": configured("celu", alpha=("alpha", 1.0)),
     "selu": formula("selu({})", "selu"),
-    "hardshrink": configured("hardshrink", lambd=("lambd", 0.5)),
-    "softshrink": configured("softshrink", lambd=("lambd", 0.5)),
     "tanhshrink": formula("{} - ops.tanh({})"),
-    "threshold": threshold,
-    "gelu": gelu,
-    "softmax": softmax("softmax"),
-    "log_softmax": softmax("log_softmax"),
-    "special_softmax": softmax("softmax"),
-    "special_log_softmax": softmax("log_softmax"),
     "add": binary("{} + {}"),
     "sub": binary("{} - {}"),
     "subtract": binary("{} - {}"),
@@ -461,44 +286,18 @@ ELEMENTWISE: dict[str, Rule] = {
     "addcdiv": scaled("{} + {} / {}", "{} + {} * {} / {}"),
     "heaviside": pieces("input", "values", template="heaviside({}, {})", parts=("heaviside",)),
     "lerp": pieces("input", "end", "weight", template="lerp({}, {}, {})", parts=("lerp",)),
-    **{name: binary(f"{{}} {SIGNS[name]} {{}}" if name in SIGNS else f"ops.{word}({{}}, {{}})") for name, word in COMPARE.items()},
-    "logical_and": _logical("and"),
-    "logical_or": _logical("or"),
-    "logical_xor": _logical("xor"),
-    "bitwise_and": bitwise("and"),
-    "bitwise_or": bitwise("or"),
-    "bitwise_xor": bitwise("xor"),
-    "__and__": bitwise("and"),
-    "__or__": bitwise("or"),
-    "__xor__": bitwise("xor"),
-    "bitwise_not": negation,
-    "logical_not": negation,
     "isposinf": formula('ops.equal({}, float("inf"))'),
     "isneginf": formula('ops.equal({}, float("-inf"))'),
-    "isclose": isclose,
     "logaddexp2": pieces("input", "other", template="ops.logaddexp2({}, {})"),
     **{name: binary("ops.left_shift({}, {})") for name in ("__lshift__", "bitwise_left_shift")},
     **{name: binary("ops.right_shift({}, {})") for name in ("__rshift__", "bitwise_right_shift")},
-    "where": where,
-    "masked_fill": masked_fill,
-    "clamp": clamp,
-    "clip": clamp,
-    "clamp_min": clamp,
-    "clamp_max": clamp,
     "to": to,
     "_to_copy": to,
     "type_as": to,
     "detach": unary("ops.stop_gradient"),
-    "by_mode": by_mode,
     "copy": copy,
     "broadcast_tensors": broadcast_tensors,
     "expand": expand,
     "expand_as": expand,
     "broadcast_to": expand,
-}
-SPECIAL = "expit:sigmoid erf erfc erfinv expm1 log1p exp2 logit sinc xlogy softmax log_softmax round logsumexp"
-ELEMENTWISE |= {
-    f"special_{name}": ELEMENTWISE[other or name]
-    for name, _, other in (word.partition(":") for word in SPECIAL.split())
-    if (other or name) in ELEMENTWISE
 }

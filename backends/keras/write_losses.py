@@ -8,7 +8,6 @@ from dualnet.backends.source.code import Default, Expression, Lit, Many, code, i
 from dualnet.backends.source.form import Value
 from dualnet.backends.source.rules import Rule, fresh, given
 from dualnet.backends.source.writer import Frame
-from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Op
 
 REDUCTIONS = {0: "none", 1: "mean", 2: "sum"}
@@ -122,7 +121,8 @@ def ctc(frame: Frame, op: Op) -> Value:
     ]
     made = invoke(
         "ctc_loss", frame.logical(given(frame, "log_probs")), frame.logical(given(frame, "targets")), *codes,
-        blank=Default(op.arguments.get("blank", 0), 0), zero_infinity=Default(op.arguments.get("zero_infinity", False), False),
+        blank=Default(op.arguments.get("blank", 0), 0),
+        zero_infinity=Default(op.arguments.get("zero_infinity", False), False),
         reduction=Default(REDUCTIONS[op.arguments.get("reduction", 1)], "mean"),
     )  # fmt: skip
     return fresh(frame, made)
@@ -146,7 +146,10 @@ LOSSES: dict[str, Rule] = {
     ),
     "soft_margin_loss": formula("ops.softplus(-{target} * {input})", "input target"),
     "poisson_nll_loss": formula(
-        "poisson({input}, {target}, {log_input}, {full}, {eps})", "input target", "log_input=True full=False eps=1e-8", "poisson"
+        "poisson({input}, {target}, {log_input}, {full}, {eps})",
+        "input target",
+        "log_input=True full=False eps=1e-8",
+        "poisson",
     ),
     "cosine_embedding_loss": along_last("cosine_embedding", "input1 input2 target", "margin=0.0"),
     "triplet_margin_loss": along_last("triplet", "anchor positive negative", "margin=1.0 p=2.0 eps=1e-6 swap=False"),

@@ -36,7 +36,6 @@ def draw(template: str, like_input: bool) -> Rule:
     return rule
 
 
-
 def bernoulli(frame: Frame, op: Op) -> Value:
     """``bernoulli``: 1 with a probability that is given, or that the input is."""
     value, chance = frame.settled_weight(given(frame)), op.arguments.get("p")
@@ -54,7 +53,10 @@ def scaled(frame: Frame, op: Op) -> Value:
     frame.writer.draws.append(drawn(value))
     x, arguments = lies(frame, value), op.arguments
     if op.op == "normal":
-        options: tuple[Any, ...] = (Lit(float(arguments.get("mean", 0.0)), "mean"), Lit(float(arguments.get("std", 1.0)), "stddev"))
+        options: tuple[Any, ...] = (
+            Lit(float(arguments.get("mean", 0.0)), "mean"),
+            Lit(float(arguments.get("std", 1.0)), "stddev"),
+        )
         text = "keras.random.normal(ops.shape({}), mean={}, stddev={}, dtype={}, seed={})"
     else:
         options = (Lit(float(arguments.get("from", 0.0)), "minval"), Lit(float(arguments.get("to", 1.0)), "maxval"))

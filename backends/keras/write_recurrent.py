@@ -59,7 +59,12 @@ def _layer(frame: Frame, op: Op, kind: str, weights: list[Value], layers: int) -
     hidden = int(weights[0].shape[0]) // GATES[kind]
     out = int(weights[1].shape[1])
     frame.writer.parts.add("Recurrent")
-    labels = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else []), *(["weight_hr"] if projected else [])]
+    labels = [
+        "weight_ih",
+        "weight_hh",
+        *(["bias_ih", "bias_hh"] if biases else []),
+        *(["weight_hr"] if projected else []),
+    ]
     names = [
         f"{label}_l{layer}{'_reverse' if direction else ''}"
         for layer in range(layers)
@@ -93,7 +98,11 @@ def cell(kind: str) -> Rule:
         frame.writer.parts.add("cell")
         states = op.arguments["hx"]
         states = states if isinstance(states, tuple) else (states,)
-        codes = [frame.logical(frame.value(op.arguments[name])) for name in names if name != "hx" and op.arguments.get(name) is not None]
+        codes = [
+            frame.logical(frame.value(op.arguments[name]))
+            for name in names
+            if name != "hx" and op.arguments.get(name) is not None
+        ]
         state = [frame.logical(frame.value(each)) for each in states]
         listed = code(f"({', '.join(['{}'] * len(state))}{',' if len(state) == 1 else ''})", *state)
         made = invoke("cell", Lit(kind, "kind"), codes[0], listed, *codes[1:])

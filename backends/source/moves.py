@@ -56,8 +56,8 @@ class Moves(Page):
 
     def _transposed(self, storage: Storage, order: tuple[int, ...]) -> Any:
         """Return the code of a permutation, which is noted."""
-        assert self.op is not None  # rules run for an op
-        self.writer.moves.append(Move(self.module.path, self.op.op, order, self.op.place))
+        op, place = (self.op.op, self.op.place) if self.op else ("what it gives back", "")
+        self.writer.moves.append(Move(self.module.path, op, order, place))
         return self.target.transpose(self, storage, order)
 
     def _new(self, expression: Any, axes: Axes, dtype: str) -> Storage:

@@ -107,7 +107,7 @@ def merged(evaluated: Trace, trained: Trace) -> tuple[list[Entry], tuple[Any, ..
             return evaluated.ops, evaluated.outputs, "it gives other outputs"
         outputs = tuple(merger.either(a, b) for a, b in zip(evaluated.outputs, trained.outputs, strict=True))
     except (_ClashError, KeyError):
-        return evaluated.ops, evaluated.outputs, place
+        return evaluated.ops, evaluated.outputs, place or "in code that is not its own"
     return merger.ops, outputs, ""
 
 

@@ -30,6 +30,7 @@ def read(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | N
     if clash:
         notes = (*notes, f"in training mode the module does something else ({clash}); this is its evaluation mode")
     evaluated.held = trained.held | evaluated.held
+    evaluated.written |= trained.written
     return _program(module, evaluated, ops, notes)
 
 

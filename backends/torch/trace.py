@@ -6,11 +6,13 @@ writes in place is rewritten here so that every op makes a new value, views of w
 
 import copy
 import inspect
+import io
+import logging
 import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +56,7 @@ class Trace:
 
 def trace(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], training: bool, dynamic: bool) -> Trace:
     """Return what ``module(*args, **kwargs)`` does in one mode. Raises ``TraceError`` naming what stopped the trace."""
-    with _mode(module, training), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _mode(module, training), _quiet():
         try:
             program = torch.export.export(
                 module, args, dict(kwargs), dynamic_shapes=_batched(module, args, kwargs) if dynamic else None, strict=False
@@ -136,12 +137,27 @@ def _ctc_loss(
     return made
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch logs and prints about a trace to itself; an error still says why."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _why(error: Exception) -> str:
     """Return the first sentence of an export's failure, and the user's line that it names."""
     text = str(error).strip() or type(error).__name__
     first = next((line.strip() for line in text.splitlines() if line.strip()), text)
     place = re.findall(r'File "([^"]+)", line (\d+), in', text)
     mine = [f"{name}:{line}" for name, line in place if "/torch/" not in name]
+    if "data-dependent" in text:
+        first = "what it does depends on the values of tensors, and a trace goes one way only. torch.where goes both"
     return f"{first} ({mine[-1]})" if mine else first
 
 
