@@ -79,7 +79,12 @@ def port(
 
 
 def build(
-    spec: Program | Spec | str | Path, backend: str, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0
+    spec: Program | Spec | str | Path,
+    backend: str,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    seed: int | None = 0,
 ) -> Any:
     """Return a live model: an ``nn.Module`` for "torch" (N, C, H, W), a ``keras.Model`` for "keras" (N, H, W, C).
 

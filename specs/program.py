@@ -94,8 +94,8 @@ class Op:
     """One op: ATen's name, its arguments by ATen's names (``self`` is called ``input``), the wires it makes.
 
     ``place`` is the line of the source that it was read from. ``mode`` is "training" or "inference" for what happens
-    in one mode only. Three ops are not ATen's: ``by_mode(training, inference)`` is one wire or another; ``copy(input,
-    src)`` is a source in the shape of an input; ``batch_norm`` may have ``running_variance="biased"`` (Keras's rule).
+    in one mode only. Four ops are not ATen's: ``by_mode(training, inference)`` is one wire or another; ``copy(input,
+    src)`` is a source in the shape of an input; ``assign(input, src)`` writes to a buffer; ``batch_norm`` may have ``running_variance="biased"`` (Keras's rule).
     """
 
     op: str
@@ -150,6 +150,8 @@ class Program:
     """A model: inputs by name, the outermost scope, the type of every wire, and its weights with their arrays.
 
     ``keys`` are the names of the outputs where the model returns a dictionary. ``notes`` say what was left out.
+    ``sizes`` are those of the example by symbol. ``training_outputs`` are what it gives in training, where that is
+    something else; ``clash`` says why this is evaluation mode alone, if it is.
     ``origin`` is the framework that it was read from: "torch" or "keras".
     """
 
@@ -163,6 +165,9 @@ class Program:
     keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = "torch"
+    sizes: dict[str, int] = field(default_factory=dict)
+    training_outputs: tuple[str, ...] = ()
+    clash: str = ""
 
     @cached_property
     def readers(self) -> dict[str, list[Op]]:

@@ -320,3 +320,49 @@ def test_every_op_names_the_line_it_came_from() -> None:
     program = dualnet.from_torch(*ORIGINALS["vae"]())
     places = [op.place for op in program.root.ops() if isinstance(op, Op) and not op.results[0].startswith("by_mode")]
     assert sum(bool(re.match(r"originals\.py:\d+", place)) for place in places) > len(places) / 2
+
+
+class Auxiliary(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.aux, self.head = nn.Linear(4, 5), nn.Linear(5, 2), nn.Linear(5, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = torch.relu(self.stem(x))
+        return (self.head(x), self.aux(x)) if self.training else self.head(x)
+
+
+class Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+        self.register_buffer("seen", torch.zeros(3))
+
+    def forward(self, x: Any) -> Any:
+        y = self.linear(x)
+        if self.training:
+            self.seen.mul_(0.9).add_(0.1 * y.detach().mean(0))
+        return y - self.seen
+
+
+def spectral() -> nn.Module:
+    return nn.Sequential(torch.nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)), nn.ReLU(), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("make", [Auxiliary, Counts, spectral])
+def test_what_training_does_otherwise_is_ported_too(make: Any) -> None:
+    torch.manual_seed(0)
+    made = dualnet.port(make(), torch.randn(6, 4))
+    assert made.report.agrees, str(made.report)
+    assert [stage.name for stage in made.report.stages if stage.verdict != "not checked"] == STAGES
+    assert not made.notes
+    assert "training" in made.source
+
+
+def test_a_buffer_that_forward_writes_is_written_in_keras_too() -> None:
+    made = dualnet.port(Counts(), torch.randn(6, 4), certificate=False)
+    before = made.model.seen.numpy()
+    made.model(np.ones((2, 4), "float32"), training=False)
+    assert np.array_equal(before, made.model.seen.numpy())
+    made.model(np.ones((2, 4), "float32"), training=True)
+    assert not np.array_equal(before, made.model.seen.numpy())

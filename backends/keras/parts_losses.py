@@ -17,7 +17,7 @@ def squared_then_linear(x, limit):
 
 
 def binary_cross_entropy(p, target):
-    """-log of the probability of the target; no logarithm is below -100, no divisor in the gradient below 1e-12."""
+    """-log of the target's probability: no logarithm below -100, no divisor below 1e-12."""
     yes, no = ops.maximum(ops.log(p), -100.0), ops.maximum(ops.log1p(-p), -100.0)
     loss = (target - 1.0) * ops.stop_gradient(no) - target * ops.stop_gradient(yes)
     slope = (p - target) / ops.maximum((1.0 - p) * p, 9.999999960041972e-13)
@@ -50,7 +50,9 @@ def cosine_embedding(x, y, target, margin=0.0):
     a, b = (ops.sum(ops.square(each), axis=-1) + 1e-12 for each in (x, y))
     cosine = ops.sum(x * y, axis=-1) / ops.sqrt(a * b)
     near = ops.where(ops.equal(target, 1), 1.0 - cosine, ops.zeros_like(cosine))
-    return near + ops.where(ops.equal(target, -1), ops.maximum(cosine - margin, 0.0), ops.zeros_like(cosine))
+    return near + ops.where(
+        ops.equal(target, -1), ops.maximum(cosine - margin, 0.0), ops.zeros_like(cosine)
+    )
 
 
 def distance(x, y, p=2.0, eps=1e-6):
@@ -67,7 +69,7 @@ def triplet(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False)
 
 
 def poisson(x, target, log_input=True, full=False, eps=1e-8):
-    """-log of Poisson's probability of the target; ``full`` adds Stirling's approximation of log target!."""
+    """-log of Poisson's probability of the target; ``full`` adds Stirling's log of target!."""
     loss = ops.exp(x) - target * x if log_input else x - target * ops.log(x + eps)
     if not full:
         return loss
@@ -79,7 +81,7 @@ def poisson(x, target, log_input=True, full=False, eps=1e-8):
 def multi_margin(x, target, weight=None, p=1, margin=1.0):
     """The mean over classes of what each score lacks to stay a margin below the target's."""
     classes = x.shape[-1]
-    target = ops.expand_dims(target, -1)
+    target = ops.reshape(target, (1,) if len(x.shape) == 1 else (-1, 1))
     short = ops.maximum(margin - ops.take_along_axis(x, target, axis=-1) + x, 0.0)
     short = short if p == 1 else ops.square(short)
     short = short if weight is None else short * ops.take(weight, target, axis=0)
@@ -107,16 +109,20 @@ def nll(log_p, target, weight=None, reduction="mean", ignore_index=-100, axis=1)
 
 
 def class_terms(log_p, target, weight=None, ignore_index=-100, axis=1):
-    """-weight·log p of each target's class, and its weight; both are 0 where the target is ignored."""
+    """-weight·log p of each target's class, and its weight; both 0 where it is ignored."""
     known = ops.not_equal(target, ignore_index)
     safe = ops.where(known, target, ops.zeros_like(target))
-    chosen = ops.squeeze(ops.take_along_axis(log_p, ops.expand_dims(safe, axis), axis=axis), axis=axis)
+    chosen = ops.squeeze(
+        ops.take_along_axis(log_p, ops.expand_dims(safe, axis), axis=axis), axis=axis
+    )
     share = ops.ones_like(chosen) if weight is None else ops.take(weight, safe, axis=0)
     share = ops.where(known, share, ops.zeros_like(share))
     return ops.where(known, -chosen * share, ops.zeros_like(chosen)), share
 
 
-def cross_entropy(x, target, weight=None, reduction="mean", ignore_index=-100, smoothing=0.0, axis=1):
+def cross_entropy(
+    x, target, weight=None, reduction="mean", ignore_index=-100, smoothing=0.0, axis=1
+):
     """``nll`` of logits; a part ``smoothing`` of every target is spread over all classes."""
     log_p = ops.log_softmax(x, axis=axis)
     loss, share = class_terms(log_p, target, weight, ignore_index, axis)
@@ -129,7 +135,11 @@ def cross_entropy(x, target, weight=None, reduction="mean", ignore_index=-100, s
 
 def by_class(weight, x, axis):
     """The weights of the classes, in the shape in which they multiply x."""
-    return 1.0 if weight is None else ops.reshape(weight, [-1 if i == axis else 1 for i in range(len(x.shape))])
+    return (
+        1.0
+        if weight is None
+        else ops.reshape(weight, [-1 if i == axis else 1 for i in range(len(x.shape))])
+    )
 
 
 def soft_cross_entropy(x, target, weight=None, reduction="mean", smoothing=0.0, axis=1):
@@ -147,7 +157,7 @@ def lowest(x, k):
 
 
 def ctc(log_p, target, lengths, target_lengths, blank=0):
-    """-log of the probability of all alignments of targets (Graves et al. 2006). ``log_p`` is (T, N, classes)."""
+    """-log of the probability of all alignments (Graves et al. 2006) of (T, N, classes)."""
     low = -1e300 if log_p.dtype == "float64" else -1e30
     size = target.shape[1]
     blanks = ops.full_like(target, blank)
@@ -160,7 +170,11 @@ def ctc(log_p, target, lengths, target_lengths, blank=0):
     alpha = ops.where(ops.arange(2 * size + 1) < 2, scores[0], ops.full_like(scores[0], low))
 
     def step(alpha, given):
-        ways = [alpha, lowest(alpha, 1), ops.where(skip, lowest(alpha, 2), ops.full_like(alpha, low))]
+        ways = [
+            alpha,
+            lowest(alpha, 1),
+            ops.where(skip, lowest(alpha, 2), ops.full_like(alpha, low)),
+        ]
         stepped = ops.maximum(ops.logsumexp(ops.stack(ways), axis=0) + given[0], low)
         alpha = ops.where(ops.expand_dims(given[1] < lengths, -1), stepped, alpha)
         return alpha, alpha
@@ -168,18 +182,28 @@ def ctc(log_p, target, lengths, target_lengths, blank=0):
     times = ops.arange(ops.shape(log_p)[0], dtype="int64")
     alpha = ops.scan(step, alpha, (scores[1:], times[1:]))[0]
     last = ops.expand_dims(2 * target_lengths, -1)
-    ends = [ops.take_along_axis(alpha, ops.clip(last - k, 0, 2 * size), axis=-1)[:, 0] for k in (0, 1)]
+    ends = [
+        ops.take_along_axis(alpha, ops.clip(last - k, 0, 2 * size), axis=-1)[:, 0] for k in (0, 1)
+    ]
     ends[1] = ops.where(target_lengths > 0, ends[1], ops.full_like(ends[1], low))
     loss = -ops.logsumexp(ops.stack(ends), axis=0)
-    read = ops.where(times[:, None, None] < lengths[None, :, None], ops.exp(log_p), ops.zeros_like(log_p))
-    flow = ops.sum(read, axis=(0, 2))  # PyTorch's gradient is that of scores before their log_softmax
+    read = ops.where(
+        times[:, None, None] < lengths[None, :, None], ops.exp(log_p), ops.zeros_like(log_p)
+    )
+    flow = ops.sum(
+        read, axis=(0, 2)
+    )  # PyTorch's gradient is that of scores before their log_softmax
     loss = loss + flow - ops.stop_gradient(flow)
     return ops.where(loss >= -0.5 * low, ops.full_like(loss, float("inf")), loss)
 
 
-def ctc_loss(log_p, target, lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
-    """Connectionist temporal classification; the mean is over the examples' losses by their target lengths."""
-    lengths, target_lengths = (ops.convert_to_tensor(n, dtype="int64") for n in (lengths, target_lengths))
+def ctc_loss(
+    log_p, target, lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+):
+    """Connectionist temporal classification; the mean is of losses by their target lengths."""
+    lengths, target_lengths = (
+        ops.convert_to_tensor(n, dtype="int64") for n in (lengths, target_lengths)
+    )
     if len(target.shape) == 1 and len(log_p.shape) == 3:
         target = rows_of(target, target_lengths)
     bare = len(log_p.shape) == 2

@@ -16,7 +16,11 @@ def ranked(x, place, axis, keepdims=False):
     """The value that has a place in ascending order along an axis, and where it stands."""
     index = ops.cast(ops.take(ops.argsort(x, axis=axis), [place], axis=axis), "int64")
     value = ops.take_along_axis(x, index, axis=axis)
-    return (value, index) if keepdims else (ops.squeeze(value, axis=axis), ops.squeeze(index, axis=axis))
+    return (
+        (value, index)
+        if keepdims
+        else (ops.squeeze(value, axis=axis), ops.squeeze(index, axis=axis))
+    )
 
 
 def quantile(x, q, axis, keepdims=False, interpolation="linear"):
@@ -25,7 +29,11 @@ def quantile(x, q, axis, keepdims=False, interpolation="linear"):
     low, high = (ranked(x, n, axis, keepdims)[0] for n in (math.floor(place), math.ceil(place)))
     if interpolation in ("lower", "higher"):
         return low if interpolation == "lower" else high
-    part = {"linear": place % 1, "midpoint": 0.5 if place % 1 else 0.0, "nearest": round(place) - math.floor(place)}
+    part = {
+        "linear": place % 1,
+        "midpoint": 0.5 if place % 1 else 0.0,
+        "nearest": round(place) - math.floor(place),
+    }
     return low + (high - low) * part[interpolation]
 
 
@@ -49,11 +57,13 @@ def rank_in(edges, x, right=False):
 
 def first_max(x, axis):
     """The maximum along an axis; of equal ones the first takes the gradient."""
-    return ops.squeeze(ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis)
+    return ops.squeeze(
+        ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis
+    )
 
 
 def pool_table(sizes, windows):
-    """(windows, k): the flat places of each window in an image, -1 beyond its edge; ``windows`` list each axis' places."""
+    """(windows, k): each window's flat places in an image, -1 beyond its edge."""
     lines = [np.full((len(rows), max(map(len, rows))), -1) for rows in windows]
     for line, rows, size in zip(lines, windows, sizes):
         for i, row in enumerate(rows):
@@ -72,7 +82,7 @@ def strided_windows(size, kernel, stride, padding, dilation, count):
 
 
 def adaptive_windows(size, count):
-    """The places of each window of adaptive pooling along one axis: ⌊i·size/count⌋ … ⌈(i + 1)·size/count⌉."""
+    """The places of adaptive pooling's windows: ⌊i·size/count⌋ … ⌈(i + 1)·size/count⌉."""
     return [list(range(i * size // count, -(-(i + 1) * size // count))) for i in range(count)]
 
 
@@ -94,7 +104,9 @@ def max_with_places(x, windows):
 def max_unpool(x, places, size):
     """Images (N, *size, C) of zeros, with values at the places that ``max_with_places`` gave."""
     channels = x.shape[-1]
-    x, places = (ops.reshape(each, (-1, int(np.prod(x.shape[1:-1])), channels)) for each in (x, places))
+    x, places = (
+        ops.reshape(each, (-1, int(np.prod(x.shape[1:-1])), channels)) for each in (x, places)
+    )
     count = ops.shape(x)[0]
     total = int(np.prod(size))
     rows = ops.reshape(ops.arange(count, dtype="int64"), (-1, 1, 1)) * total

@@ -23,7 +23,7 @@ def share(size, norm, inverse):
 
 
 def fft(x, axes=(-1,), sizes=None, norm=None, inverse=False):
-    """The discrete Fourier transform along axes, or back; ``sizes`` cut x or fill it up with zeros."""
+    """The Fourier transform along axes, or back; ``sizes`` cut x or fill it up with zeros."""
     real, imaginary = parts_of(x)
     for at, axis in enumerate(axes):
         size = sizes[at] if sizes else real.shape[axis]
@@ -42,7 +42,7 @@ def fitted(x, size):
 
 
 def rfft(x, axes=(-1,), sizes=None, norm=None):
-    """The Fourier transform of real numbers: along the last of the axes only the half that tells all."""
+    """The Fourier transform of real numbers: of the last axis the half that tells all."""
     size = sizes[-1] if sizes else x.shape[axes[-1]]
     y = fft(x, axes[-1:], (size,), norm)
     y = ops.take(y, np.arange(size // 2 + 1), axis=axes[-1])
@@ -53,7 +53,9 @@ def irfft(x, axes=(-1,), sizes=None, norm=None):
     """Real numbers of which x is the half of the Fourier transform."""
     size = sizes[-1] if sizes else 2 * (x.shape[axes[-1]] - 1)
     x = fft(x, axes[:-1], sizes[:-1] if sizes else None, norm, inverse=True) if len(axes) > 1 else x
-    real, imaginary = (fitted(ops.moveaxis(part, axes[-1], -1), size // 2 + 1) for part in parts_of(x))
+    real, imaginary = (
+        fitted(ops.moveaxis(part, axes[-1], -1), size // 2 + 1) for part in parts_of(x)
+    )
     mirror = np.arange((size - 1) // 2, 0, -1)
     real = ops.concatenate([real, ops.take(real, mirror, axis=-1)], axis=-1)
     imaginary = ops.concatenate([imaginary, -ops.take(imaginary, mirror, axis=-1)], axis=-1)
@@ -66,7 +68,9 @@ def modulus(x):
     real, imaginary = parts_of(x)
     square = ops.square(real) + ops.square(imaginary)
     zero = ops.equal(square, 0)
-    return ops.where(zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square)))
+    return ops.where(
+        zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square))
+    )
 
 
 def affine_grid(theta, size, align_corners=False):
@@ -90,25 +94,37 @@ def reflected(place, low, high):
 
 def pixel_place(place, size, padding, align_corners):
     """Where in an axis of pixels a place in [-1, 1] is."""
-    place = (place + 1.0) / 2.0 * (size - 1) if align_corners else ((place + 1.0) * size - 1.0) / 2.0
+    place = (
+        (place + 1.0) / 2.0 * (size - 1) if align_corners else ((place + 1.0) * size - 1.0) / 2.0
+    )
     if padding == "reflection":
-        place = reflected(place, 0.0, size - 1.0) if align_corners else reflected(place, -0.5, size - 0.5)
+        place = (
+            reflected(place, 0.0, size - 1.0)
+            if align_corners
+            else reflected(place, -0.5, size - 0.5)
+        )
     return place if padding == "zeros" else ops.clip(place, 0.0, size - 1.0)
 
 
 def grid_sample(x, grid, mode="bilinear", padding="zeros", align_corners=False):
-    """Images (N, *sizes, C) read at the places of a grid in [-1, 1] (``torch.nn.functional.grid_sample``)."""
+    """Images (N, *sizes, C) read at the places of a grid in [-1, 1] (torch's grid_sample)."""
     sizes, shape = x.shape[1:-1], grid.shape[1:-1]
     rank = len(sizes)
     flat = ops.reshape(x, (-1, int(np.prod(sizes)), x.shape[-1]))
     grid = ops.reshape(grid, (-1, int(np.prod(shape)), rank))
-    places = [pixel_place(grid[..., rank - 1 - i], sizes[i], padding, align_corners) for i in range(rank)]
+    places = [
+        pixel_place(grid[..., rank - 1 - i], sizes[i], padding, align_corners) for i in range(rank)
+    ]
     total = 0.0
     for corner in np.ndindex(*(1 if mode == "nearest" else 2,) * rank):
         index, weight = 0, 1.0
         for place, size, step in zip(places, sizes, corner):
             at = ops.round(place) if mode == "nearest" else ops.floor(place) + step
-            weight = weight if mode == "nearest" else weight * (1.0 - ops.abs(place - ops.stop_gradient(at)))
+            weight = (
+                weight
+                if mode == "nearest"
+                else weight * (1.0 - ops.abs(place - ops.stop_gradient(at)))
+            )
             weight = weight * ops.cast(ops.logical_and(at >= 0, at <= size - 1), x.dtype)
             index = index * size + ops.cast(ops.clip(at, 0, size - 1), "int32")
         found = ops.take_along_axis(flat, ops.expand_dims(index, -1), axis=1)

@@ -18,11 +18,11 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 def called_with(model: keras.Model, example: Any = None) -> Call:
     """Return the arguments of a model's call, as symbolic tensors."""
-    if example is not None:
-        return _given(model, example)
     inner = getattr(model, "_functional", None) or model
     if getattr(inner, "_inputs_struct", None) is not None:
         return (inner._inputs_struct,), {}
+    if example is not None:
+        return _given(model, example)
     if not model.built:
         msg = f"{model.name}: the model was never called, so its weights do not exist. Call it once on an example."
         raise TraceError(msg)

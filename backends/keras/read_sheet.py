@@ -223,7 +223,9 @@ def identifier(name: str) -> str:
 
 def as_held(value: Any, dtype: str) -> Any:
     """Return a number or an array as TensorFlow holds it: by way of float32, where it computes in float64."""
-    if isinstance(value, (int, float)) and not isinstance(value, np.generic):
+    if isinstance(value, np.float64):
+        return float(value)
+    if isinstance(value, (int, float)):
         return float(np.float32(value)) if dtype == "float64" else value
     return np.asarray(value if hasattr(value, "dtype") else np.asarray(value, "float32"), dtype)
 

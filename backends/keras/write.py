@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -40,6 +41,7 @@ from dualnet.backends.source.code import Default, Lit, code, invoke
 from dualnet.backends.source.document import Document, document, holes
 from dualnet.backends.source.form import Axes, Storage, shape_of
 from dualnet.backends.source.printing import Style
+from dualnet.backends.source.rules import assigned
 from dualnet.backends.source.views import VIEWS
 from dualnet.backends.source.writer import Frame
 from dualnet.specs.program import Program, Sym, Tensor
@@ -62,6 +64,7 @@ class KerasTarget:
         default_factory=lambda: guarded(
             {
                 **VIEWS,
+                "assign": assigned("{}.assign({})"),
                 **ELEMENTWISE,
                 **ACTIVATIONS,
                 **CHOOSE,
@@ -264,20 +267,28 @@ def _own(name: str) -> bool:
     return getattr(getattr(parts, name, None), "__module__", "").startswith(parts.__name__)
 
 
+def _concrete(program: Program, size: Any) -> int:
+    """Return a size for the zeros that a model is built on: one sample, other sizes as in the example."""
+    if not isinstance(size, Sym):
+        return int(size)
+    return math.prod([size.factor, *(program.sizes.get(name, 1) for name in size.symbols if name != "N")])
+
+
 def _build(program: Program, made: Document) -> list[str]:
     """Return the function that builds the model."""
-    zeros = []
-    for (name, tensor), order in zip(program.inputs.items(), made.in_orders, strict=True):
-        sizes = [1 if isinstance(size, Sym) else size for size in tensor.shape]
+    given = []
+    for tensor, order in zip(program.inputs.values(), made.in_orders, strict=True):
+        sizes = [_concrete(program, size) for size in tensor.shape]
         shape = tuple(sizes[axis] for axis in order)
         dtype = "" if tensor.dtype.startswith("float") else f', dtype="{tensor.dtype}"'
-        zeros.append((name, f"ops.zeros({shape}{dtype})"))
+        given.append(f"keras.Input(batch_shape={shape}{dtype})" if made.one_mode else f"ops.zeros({shape}{dtype})")
+    mode = ", training=True" if made.one_mode else ""
     lines = ["def build(weights=None):"]
     layout = "; ".join(made.layouts)
     lines += [f'    """Return the model, with the weights of a .safetensors file if given. It takes {layout}."""']
     lines += [f"    model = {made.root}()"]
     if not made.gaps:
-        lines += [f"    model({', '.join(text for _, text in zeros)})  # makes every variable"]
+        lines += [f"    model({', '.join(given)}{mode})  # makes every variable"]
     if made.carries:
         lines += ["    if weights is not None:", "        load_weights(model, weights)"]
     return ["\n".join([*lines, "    return model"])]

@@ -48,7 +48,7 @@ def attention(frame: Frame, op: Op) -> Value:
             raise UnsupportedError(msg)
         layer = frame.layer(invoke("layers.Dropout", Lit(rate, "rate")), name="dropout")
         frame.writer.draws.append(drawn(weights))
-        weights = like(frame, weights, invoke(frame, layer, lies(frame, weights)))
+        weights = like(frame, weights, invoke(layer, lies(frame, weights)))
     if whole:
         return contraction(frame, [weights, values], [letters + "qk", letters + "kv"], letters + "qv")
     return product(frame, weights, values)

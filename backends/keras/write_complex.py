@@ -26,7 +26,7 @@ def _guard(name: str, rule: Rule) -> Rule:
         if not any(kind.startswith("complex") for kind in _kinds(frame, op)):
             return rule(frame, op)
         if name not in COMPLEX and name not in MOVES.split():
-            msg = "it has complex numbers, which it does not know; work on torch.view_as_real(x), or on x.real and x.imag"
+            msg = "it has complex numbers, unknown to it; work on torch.view_as_real(x), or on x.real and x.imag"
             raise UnsupportedError(msg)
         return COMPLEX.get(name, rule)(frame, op)
 

@@ -1,5 +1,7 @@
 """Products: sums of products, in the order in which their operands lie."""
 
+from typing import Any
+
 from dualnet.backends.keras.write_elementwise import operand
 from dualnet.backends.source.code import Lit, code, invoke
 from dualnet.backends.source.form import Value, distinct, lying

@@ -136,7 +136,7 @@ class Classes:
             yield member.attr, self.plain(member.code)
         for line in module.lines:
             yield "", line.code
-        for value in module.returns:
+        for value in (*module.returns, *module.others):
             yield "", value
 
     def _parameters(self, made: Class) -> None:

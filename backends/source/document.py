@@ -30,6 +30,7 @@ class Document:
     layouts: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    one_mode: bool = False
     parts: set[str] = field(default_factory=set)
 
 
@@ -50,7 +51,7 @@ def document(
         raise refused(program, target, writer.gaps)
     classes = Classes(root, target.words, set(RESERVED_CLASSES) | writer.parts)
     made = Document(root=classes.of[id(root)].name, in_orders=list(orders), moves=writer.moves, parts=writer.parts)
-    made.draws, made.gaps = writer.draws, writer.gaps
+    made.draws, made.gaps, made.one_mode = writer.draws, writer.gaps, writer.one_mode
     made.out_orders = [tuple(appearing(value)) if value.rank else () for value in outputs]
     made.carries = carries(program, writer, classes)
     consumed = {carry.source for carry in made.carries}

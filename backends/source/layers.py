@@ -29,6 +29,7 @@ class Layered(Aligned):
         held = {label: (value, fine(axes)) for label, (value, axes) in (weights or {}).items()}
         if not held:
             return self._weightless(made, suffix, name)
+        self.writer.one_mode = self.writer.one_mode or "training" in (self.mode, self.within)
         homes = [self.writer.homes.get(value.storage.held) for value, _ in held.values()]
         if all(home is None for home in homes):
             owner = next(iter(held.values()))[0].storage.held.rpartition(".")[0]

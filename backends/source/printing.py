@@ -63,6 +63,7 @@ def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
         text = calling.text(line.code)
         body.append((", ".join(names[id(var)] for var in line.targets), text, line.mode))
     returns = [calling.text(value) for value in module.returns]
+    others = [calling.text(value) for value in module.others]
     lines = [f"class {made.name}({style.base}):", f'    """{about}"""', ""]
     init = _constructor(module, made_texts, style)
     kept = [f"self.{name} = {name}" for name in in_call]
@@ -72,13 +73,17 @@ def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
         lines += ["        super().__init__()"]
         lines += [each for text in [*kept, *init] for each in fitted(f"        {text}")]
         lines += [""]
-    if module.only and style.mode:
+    if module.only and style.mode and not any(m.module or "Seed" not in t for m, t in _made(module, made_texts)):
         lines[-1:] = ["        self.built = True  # it is not called when the model is built, and holds no weights", ""]
     ports = [names[id(var)] for var in module.ports]
     signature = ", ".join(["self", *ports, *([style.mode] if module.moody and style.mode else [])])
     lines += fitted(f"    def {style.method}({signature}):")
-    lines += [each for text in _body(body, returns, module, style) for each in fitted(f"        {text}")]
+    lines += [each for text in _body(body, returns, others, module, style) for each in fitted(f"        {text}")]
     return "\n".join(lines)
+
+
+def _made(module: Written, texts: dict[Any, str]) -> list[tuple[Member, str]]:
+    return [(member, texts[key]) for key, member in module.members.items()]
 
 
 def _constructor(module: Written, texts: dict[Any, str], style: Style) -> list[str]:
@@ -100,7 +105,9 @@ def _listed(items: list[str], style: Style) -> str:
     return ", ".join(items)
 
 
-def _body(body: list[tuple[str, str, str]], returns: list[str], module: Written, style: Style) -> list[str]:
+def _body(
+    body: list[tuple[str, str, str]], returns: list[str], others: list[str], module: Written, style: Style
+) -> list[str]:
     lists = {attr: (len(members), _single(attr, members[0])) for attr, members in module.lists().items()}
     lines: list[str] = []
     for mode, group in itertools.groupby(body, key=lambda each: each[2]):
@@ -109,6 +116,9 @@ def _body(body: list[tuple[str, str, str]], returns: list[str], module: Written,
         head = {"training": f"if {word}:", "inference": f"if not {word}:"}.get(mode)
         lines += made if head is None else ["\n".join([head, *(textwrap.indent(text, "    ") for text in made)])]
     last = ", ".join(returns)
+    if others:
+        word = style.mode.partition("=")[0] or "self.training"
+        return [*lines, f"if {word}:\n    return {', '.join(others)}", f"return {last}"]
     if module.keys:
         pairs = (f"{literal_text(key)}: {text}" for key, text in zip(module.keys, returns, strict=True))
         return [*lines, f"return {{{', '.join(pairs)}}}"]
@@ -157,7 +167,7 @@ def variable_names(module: Written) -> dict[int, str]:
     for index, line in enumerate(module.lines):
         for var in variables(line.code):
             last[id(var)] = index
-    for value in module.returns:
+    for value in (*module.returns, *module.others):
         for var in variables(value):
             last[id(var)] = len(module.lines)
     names: dict[int, str] = {}

@@ -86,6 +86,21 @@ def matched(frame: Frame, value: Value, axis: int, atoms: Sequence[Atom]) -> lis
     return None if grouped is None else [piece for group in grouped for piece in group]
 
 
+def assigned(template: str) -> Rule:
+    """Return the rule of ``assign``: a buffer is written to, in the order in which it lies."""
+
+    def rule(frame: Frame, op: Op) -> tuple[Value, ...]:
+        buffer, value = frame.settled_weight(given(frame)), given(frame, "src")
+        place = {id(atom): index for index, axis in enumerate(buffer.logical) for atom in axis}
+        order = [place[id(axis[0])] for axis in buffer.storage.physical if axis]
+        if len(order) != buffer.rank or value.rank != buffer.rank:
+            order = list(range(value.rank))
+        frame.line((), code(template, frame.code(buffer.storage), frame.ordered(value, order)))
+        return ()
+
+    return rule
+
+
 def drawn(value: Value) -> Any:
     """Return how memory lies, for a mask of random numbers: an order of axes; else (sizes of atoms, their order)."""
     order = lying(value)

@@ -82,6 +82,7 @@ class Writer:
     draws: list[tuple[int, ...] | None] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
     gaps: list[Gap] = field(default_factory=list)
+    one_mode: bool = False  # whether some layer with weights is called in training only
 
     def storage(self, name: str) -> tuple[Storage, Axes]:
         """Return the storage of a weight and its logical axes."""

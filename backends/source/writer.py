@@ -24,20 +24,32 @@ def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, l
         root.ports.append(var)
         frame.values[name] = Value(axes, Storage(var, tuple(axes[axis] for axis in order), tensor.dtype))
     frame.body(writer.program.root)
-    outputs = [frame.values[name] for name in writer.program.outputs]
-    outputs = [frame.settled(value) for value in outputs]
+    outputs = [frame.settled(frame.values[name]) for name in writer.program.outputs]
+    training = [frame.settled(frame.values[name]) for name in writer.program.training_outputs]
     root.keys = writer.program.keys if len(writer.program.keys) == len(outputs) else ()
     root.returns = [frame.code(value.storage) for value in outputs]
+    root.others = [frame.code(value.storage) for value in training]
+    root.moody = root.moody or bool(training)
     swept(root)
+    outputs = training if len(training) > len(outputs) else outputs
     return root, outputs
+
+
+def _handed(child: Written, storages: Sequence[Storage]) -> dict[Any, Storage]:
+    """Return what stands behind each port of a module: what is handed in, and the weights from elsewhere."""
+    return dict(zip(child.ports, storages, strict=False)) | {var: storage for storage, var in child.extras}
 
 
 def swept(module: Written) -> None:
     """Take out lines whose results nothing reads; calls of layers stay, for they may keep something."""
-    live = {id(var) for value in module.returns for var in variables(value)}
+    live = {id(var) for value in (*module.returns, *module.others) for var in variables(value)}
     kept = []
     for line in reversed(module.lines):
-        if live.intersection(map(id, line.targets)) or isinstance(getattr(line.code, "target", None), Reach):
+        if (
+            not line.targets
+            or live.intersection(map(id, line.targets))
+            or isinstance(getattr(line.code, "target", None), Reach)
+        ):
             live.update(id(var) for var in variables(line.code))
             kept.append(line)
     module.lines = kept[::-1]
@@ -122,7 +134,7 @@ class Frame(Layered):
         first = self.writer.written.get(scope.path)
         child, outputs, storages = self._module(scope, given, first)
         if not child.lines:
-            self._adopt(scope, outputs, dict(zip(child.ports, storages, strict=True)), {})
+            self._adopt(scope, outputs, _handed(child, storages), {})
             return
         if first is not None and not alike(first, child):
             before, self.hint = self.hint, scope.path
@@ -142,7 +154,7 @@ class Frame(Layered):
         arguments += [self.code(storage) for storage, _ in child.extras]
         targets = tuple(Var(home.slot.attr) for _ in child.returns)
         self.line(targets, invoke(Reach(home.parent, home.slot), *arguments))
-        self._adopt(scope, outputs, dict(zip(child.ports, storages, strict=True)), self._given(child, targets))
+        self._adopt(scope, outputs, _handed(child, storages), self._given(child, targets))
 
     def _given(self, child: Written, targets: Sequence[Var]) -> dict[Any, Var]:
         return {id(returned): target for returned, target in zip(child.returns, targets, strict=True)}

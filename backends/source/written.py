@@ -50,6 +50,7 @@ class Written:
     twin: "Written | None" = None
     moody: bool = False
     only: bool = False  # it is called in one mode only
+    others: list[Any] = field(default_factory=list)  # what it returns in training, if that is something else
     keys: tuple[str, ...] = ()  # of the dictionary that it gives back, if it gives one
     chain: list[Any] | None = None  # the elements, where it is printed as a Sequential
 

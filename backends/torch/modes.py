@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dualnet.backends.torch.trace import Trace
-from dualnet.specs.program import ByMode, Held, Op, Ref, leaves, replaced
+from dualnet.specs.program import ByMode, Held, Op, Ref, Tensor, leaves, replaced
 
 Stack = tuple[tuple[str, str, str], ...]
 Entry = tuple[Op, Stack]
@@ -53,7 +53,7 @@ class _Merger:
 
     def either(self, one: Any, other: Any) -> Any:
         """Return one argument for evaluation's and training's."""
-        if isinstance(one, Ref) and isinstance(other, Ref):
+        if isinstance(one, (Ref, Held)) and isinstance(other, (Ref, Held)):
             return self.choose(one, other)
         if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
             return tuple(self.either(a, b) for a, b in zip(one, other, strict=True))
@@ -63,20 +63,30 @@ class _Merger:
             raise _ClashError
         return ByMode(other, one)
 
-    def choose(self, one: Ref, other: Ref) -> Ref:
+    def choose(self, one: Ref | Held, other: Ref | Held) -> Ref | Held:
         """Return the wire that is ``one`` in evaluation and ``other`` in training."""
-        mine = self.names[other.name]
-        if self.alike.get(other.name) == one.name:
-            return Ref(mine)
-        key = (one.name, mine)
+        if isinstance(one, Held) and one == other:
+            return one
+        mine = Ref(self.names[other.name]) if isinstance(other, Ref) else other
+        if isinstance(other, Ref) and isinstance(one, Ref) and self.alike.get(other.name) == one.name:
+            return mine
+        key = (str(one), str(mine))
         if key not in self.chosen:
-            if self.evaluated.wires[one.name].shape != self.trained.wires[other.name].shape:
+            left, right = self.type(one, self.evaluated), self.type(other, self.trained)
+            if left.shape != right.shape:
                 raise _ClashError
-            self.chosen[key] = f"{one.name}_by_mode{len(self.chosen)}"
-            self.evaluated.wires[self.chosen[key]] = self.evaluated.wires[one.name]
-            op = Op("by_mode", {"training": Ref(mine), "inference": one}, (self.chosen[key],))
+            self.chosen[key] = f"by_mode_{len(self.chosen)}"
+            self.evaluated.wires[self.chosen[key]] = left
+            op = Op("by_mode", {"training": mine, "inference": one}, (self.chosen[key],))
             self.ops.append((op, self.stack))
         return Ref(self.chosen[key])
+
+    def type(self, value: Ref | Held, where: Trace) -> Tensor:
+        """Return what a value carries in one of the traces."""
+        if isinstance(value, Ref):
+            return where.wires[value.name]
+        held = where.held[value.name]
+        return Tensor(tuple(held.shape), str(held.dtype).removeprefix("torch."))
 
 
 class _ClashError(Exception):
@@ -103,12 +113,17 @@ def merged(evaluated: Trace, trained: Trace) -> tuple[list[Entry], tuple[Any, ..
                 for other in right[c:d]:
                     place = other[0].place
                     merger.trains(other)
-        if len(evaluated.outputs) != len(trained.outputs):
-            return evaluated.ops, evaluated.outputs, "it gives other outputs"
+        if [_shape(v, evaluated) for v in evaluated.outputs] != [_shape(v, trained) for v in trained.outputs]:
+            evaluated.training = tuple(merger.training(value) for value in trained.outputs)
+            return merger.ops, evaluated.outputs, ""
         outputs = tuple(merger.either(a, b) for a, b in zip(evaluated.outputs, trained.outputs, strict=True))
     except (_ClashError, KeyError):
         return evaluated.ops, evaluated.outputs, place or "in code that is not its own"
     return merger.ops, outputs, ""
+
+
+def _shape(value: Any, where: Trace) -> Any:
+    return where.wires[value.name].shape if isinstance(value, Ref) else value
 
 
 def _key(entry: Entry) -> tuple[str, str, int]:

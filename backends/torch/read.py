@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from dualnet.backends.torch.modes import merged
 from dualnet.backends.torch.trace import Trace, doubled, trace
 from dualnet.errors import TraceError
-from dualnet.specs.program import Held, Op, Program, Ref, Scope, Weight, replaced, wire
+from dualnet.specs.program import Held, Op, Program, Ref, Scope, Sym, Weight, replaced, wire
 from dualnet.specs.program import Tensor as Type
 
 Stack = tuple[tuple[str, str, str], ...]
@@ -30,8 +31,20 @@ def read(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | N
     if clash:
         notes = (*notes, f"in training mode the module does something else ({clash}); this is its evaluation mode")
     evaluated.held = trained.held | evaluated.held
-    evaluated.written |= trained.written
-    return _program(module, evaluated, ops, notes)
+    program = _program(module, evaluated, ops, notes)
+    program.clash, program.sizes = clash, _sizes(program, args, kwargs)
+    return program
+
+
+def _sizes(program: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, int]:
+    """Return the size of each symbol in the example."""
+    tensors = [leaf for leaf in pytree.tree_leaves((args, dict(kwargs))) if isinstance(leaf, Tensor)]
+    return {
+        size.symbols[0]: int(actual)
+        for tensor, type_ in zip(tensors, program.inputs.values(), strict=False)
+        for actual, size in zip(tensor.shape, type_.shape, strict=True)
+        if isinstance(size, Sym) and len(size.symbols) == 1 and size.factor == 1
+    }
 
 
 def _ready(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -77,11 +90,10 @@ def _program(module: nn.Module, made: Trace, ops: list[tuple[Op, Stack]], notes:
 
     ops = [(replace(op, arguments=replaced(op.arguments, settled)), stack) for op, stack in ops]
     ops, outputs, wires = _outputs(made, ops)
-    ops = _live(ops, outputs)
+    training = tuple(value.name for value in made.training if isinstance(value, Ref))
+    ops = _live(ops, (*outputs, *training))
     root = _scopes(module, ops)
-    wire(root, outputs)
-    if made.written:
-        notes = (*notes, f"buffers written in forward keep their values in the port: {', '.join(sorted(made.written))}")
+    wire(root, (*outputs, *training))
     used = {name for op, _ in ops for name in op.held()}
     kept = {name: weight for name, weight in weights.items() if name in used or weight.kind != "constant"}
     name = type(module).__name__
@@ -95,6 +107,7 @@ def _program(module: nn.Module, made: Trace, ops: list[tuple[Op, Stack]], notes:
         {key: arrays[key] for key in kept},
         made.keys,
         notes,
+        training_outputs=training,
     )
 
 
@@ -102,13 +115,15 @@ def _live(ops: list[tuple[Op, Stack]], outputs: tuple[str, ...]) -> list[tuple[O
     """Return the ops whose results reach an output; random draws stay in step with the original's."""
     needed, kept = set(outputs), []
     for op, stack in reversed(ops):
-        if needed.intersection(op.results):
+        if needed.intersection(op.results) or not op.results:
             needed.update(op.refs())
             kept.append((op, stack))
     return kept[::-1]
 
 
-def _outputs(made: Trace, ops: list[tuple[Op, Stack]]) -> tuple[list[tuple[Op, Stack]], tuple[str, ...], dict[str, Type]]:
+def _outputs(
+    made: Trace, ops: list[tuple[Op, Stack]]
+) -> tuple[list[tuple[Op, Stack]], tuple[str, ...], dict[str, Type]]:
     """Return the wires that the model gives back; a weight given back as it is becomes a wire of its own."""
     wires, names, ops = dict(made.wires), [], list(ops)
     for index, value in enumerate(made.outputs):
@@ -164,7 +179,9 @@ def _scopes(module: nn.Module, ops: list[tuple[Op, Stack]]) -> Scope:
         del open_[depth + 1 :]
         for key, path, kind in inner[depth:]:
             path = _plain(path)
-            scope = Scope(path, kind if kind.startswith("torch.nn.") else kind.rpartition(".")[2], call=calls.get(path, 0))
+            scope = Scope(
+                path, kind if kind.startswith("torch.nn.") else kind.rpartition(".")[2], call=calls.get(path, 0)
+            )
             calls[path] = scope.call + 1
             open_[-1][1].body.append(scope)
             open_.append((key, scope))

@@ -49,6 +49,7 @@ class Trace:
     inputs: dict[str, Type] = field(default_factory=dict)
     wires: dict[str, Type] = field(default_factory=dict)
     outputs: tuple[Ref | Held | None, ...] = ()
+    training: tuple[Ref | Held | None, ...] = ()
     keys: tuple[str, ...] = ()
     held: dict[str, Tensor] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -59,7 +60,11 @@ def trace(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], t
     with _mode(module, training), _quiet():
         try:
             program = torch.export.export(
-                module, args, dict(kwargs), dynamic_shapes=_batched(module, args, kwargs) if dynamic else None, strict=False
+                module,
+                args,
+                dict(kwargs),
+                dynamic_shapes=_batched(module, args, kwargs) if dynamic else None,
+                strict=False,
             )
         except Exception as error:  # noqa: BLE001 - whatever the user's own code raises while it is traced
             raise TraceError(_why(error)) from error
@@ -100,15 +105,16 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
 
 
 def _gaussian_nll_loss(
-    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-) -> Tensor:
+    input: Tensor, target: Tensor, var: Tensor | float,
+    full: bool | None = False, eps: float | None = 1e-6, reduction: str | None = "mean",
+) -> Tensor:  # fmt: skip
     """PyTorch's, without the look at the values of ``var`` that no trace can take."""
     var = var * torch.ones_like(input) if isinstance(var, float) else var
     var = var.unsqueeze(-1) if var.dim() < input.dim() else var
     var = var + (var.clamp(min=eps) - var).detach()
     loss = 0.5 * (torch.log(var) + (input - target) ** 2 / var)
     loss = loss + 0.5 * math.log(2 * math.pi) if full else loss
-    return {"mean": loss.mean, "sum": loss.sum}.get(reduction, lambda: loss)()
+    return {"mean": loss.mean, "sum": loss.sum}.get(reduction or "", lambda: loss)()
 
 
 _CTC = torch.library.Library("dualnet", "DEF")
@@ -173,6 +179,7 @@ class _Reader:
         self.pieces: set[fx.Node] = set()
         self.stack: tuple[tuple[str, str, str], ...] = ()
         self.place, self.cut = "", False
+        self.owners: dict[fx.Node, Held] = {}
 
     def read(self) -> Trace:
         """Return the trace of the whole program."""
@@ -203,6 +210,8 @@ class _Reader:
             else:
                 self.made.held[spec.target] = self._array(spec)
                 self.current[node] = Held(spec.target)
+                if spec.kind.name == "BUFFER":
+                    self.owners[node] = Held(spec.target)
 
     def _array(self, spec: Any) -> Tensor:
         if spec.target in self.program.state_dict:
@@ -254,9 +263,12 @@ class _Reader:
         given = node.args[list(node.args).index(graphs[0]) + 1 :]
         for place, value in zip((n for n in inner.graph.nodes if n.op == "placeholder"), given, strict=True):
             self.current[place] = self._argument(value)
+            if isinstance(value, fx.Node):
+                self.base[place], self.stamp[place] = value, self._age(value)
         before, self.cut = self.cut, self.cut or (name == "wrap_with_set_grad_enabled" and node.args[0] is False)
-        self.current[node] = list(self._graph(inner.graph, inner))
-        self.cut = before
+        made = self._graph(inner.graph, inner)
+        cut, self.cut = self.cut and not before, before
+        self.current[node] = [self._cut(value) if cut and isinstance(value, Ref) else value for value in made]
 
     def _item(self, node: fx.Node) -> None:
         source, index = node.args
@@ -305,9 +317,7 @@ class _Reader:
         for wire, each in zip(wires, values, strict=True):
             self.made.wires[wire] = self._type(each) if isinstance(each, Tensor) else Type(())
         self.made.ops.append((Op(_canonical(name, arguments), arguments, wires, self.place), self.stack))
-        refs: list[Any] = [Ref(wire) for wire in wires]
-        if self.cut:
-            refs = [self._cut(ref) for ref in refs]
+        refs = [Ref(wire) for wire in wires]
         return refs if several else refs[0]
 
     def _cut(self, ref: Ref) -> Ref:
@@ -340,9 +350,12 @@ class _Reader:
         if node in self.pieces:
             msg = f"{self.place}: writing into one of several pieces of a tensor cannot be ported. Write to the whole."
             raise TraceError(msg)
-        before = self.current[node]
-        if isinstance(before, Held) and node.op == "placeholder":
-            self.made.written.add(before.name)
+        owner = self.owners.get(node)
+        if owner is not None and self.cut:
+            made = self.current[node] = self._cut(made)
+        if owner is not None:
+            self.made.written.add(owner.name)
+            self.made.ops.append((Op("assign", {"input": owner, "src": made}, (), self.place), self.stack))
         self.current[node] = made
         root = node
         while root in self.base:
@@ -367,7 +380,9 @@ class _Reader:
         if name in ("transpose", "t", "swapaxes", "adjoint", "mT", "numpy_T"):
             pair = list(arguments.values()) or [-2, -1]
             rank = len(shape)
-            return made if rank < 2 else self._make(base, "transpose", {"input": made, "dim0": pair[0], "dim1": pair[1]})
+            return (
+                made if rank < 2 else self._make(base, "transpose", {"input": made, "dim0": pair[0], "dim1": pair[1]})
+            )
         if name == "permute":
             dims = [d % len(shape) for d in arguments["dims"]]
             return self._make(base, "permute", {"input": made, "dims": tuple(dims.index(i) for i in range(len(dims)))})
@@ -429,7 +444,8 @@ class _Reader:
         if isinstance(value, torch.SymInt):
             return self._dim(value)
         if isinstance(value, (torch.SymFloat, torch.SymBool)):
-            what = "the values, not only the shapes, of what comes in" if re.search(r"\bu\d", str(value)) else "the size of the batch"
+            by_value = re.search(r"\bu\d", str(value))
+            what = "the values, not only the shapes, of what comes in" if by_value else "the size of the batch"
             msg = f"{self.place}: a size or a choice depends on {what} ({value}). A port needs code that runs one way."
             raise TraceError(msg)
         if value is None and node is not None and node.target not in (None,):
@@ -470,7 +486,9 @@ def _canonical(name: str, arguments: dict[str, Any]) -> str:
     """Return one name for what ATen has under several."""
     if name in ("max", "min") and "other" in arguments:
         return f"{name}imum"
-    return {"_unsafe_view": "reshape", "view": "reshape", "_softmax": "softmax", "concat": "cat", "t": "t"}.get(name, name)
+    return {"_unsafe_view": "reshape", "view": "reshape", "_softmax": "softmax", "concat": "cat", "t": "t"}.get(
+        name, name
+    )
 
 
 def _line(stack: Any) -> str:

@@ -15,6 +15,7 @@ from dualnet.backends.source.code import Lit, code, invoke
 from dualnet.backends.source.document import Document, document, holes
 from dualnet.backends.source.form import Axes, Storage, shape_of
 from dualnet.backends.source.printing import Style
+from dualnet.backends.source.rules import assigned
 from dualnet.backends.source.views import VIEWS
 from dualnet.backends.source.writer import Frame
 from dualnet.backends.torch import parts
@@ -45,7 +46,7 @@ class TorchTarget:
 
     origin: str
     name: str = "torch"
-    rules: Rules = field(default_factory=lambda: Rules(**VIEWS, **OPS, **LAYERS))
+    rules: Rules = field(default_factory=lambda: Rules(**VIEWS, **OPS, **LAYERS, assign=assigned("{}.copy_({}.detach())")))
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})
     words: Words = Words("nn.Sequential(", ")", "[{}]")

@@ -290,6 +290,18 @@ def index(frame: Frame, op: Op) -> Value:
     return fresh(frame, code("{}[{}]", frame.logical(given(frame)), Many(tuple(parts))))
 
 
+def matmul(frame: Frame, op: Op) -> Value:
+    """``x @ y``."""
+    one, other = (frame.logical(given(frame, name)) for name in ("input", "mat2" if op.op in ("mm", "bmm") else "other"))
+    return fresh(frame, code("{} @ {}", one, other))
+
+
+def einsum(frame: Frame, op: Op) -> Value:
+    """``einsum``."""
+    codes = [frame.logical(frame.value(each)) for each in op.arguments["tensors"]]
+    return fresh(frame, invoke("torch.einsum", Lit(op.arguments["equation"]), *codes))
+
+
 def to(frame: Frame, op: Op) -> Value:
     """``to``: a cast, where the type changes."""
     value = given(frame)
@@ -307,13 +319,14 @@ def by_mode(frame: Frame, op: Op) -> Value:
 
 def made_here(frame: Frame, op: Op) -> Value:
     """A tensor made from nothing."""
-    shape = frame.sizes(frame.out(), hole=False)
-    dtype = frame.dtype()
-    options: dict[str, Any] = {} if dtype == "float32" else {"dtype": Many((f"torch.{dtype}",))}
+    shape, dtype = frame.sizes(frame.out(), hole=False), frame.dtype()
     name = op.op.removeprefix("new_").replace("empty", "zeros")
     fill = [argument(frame, "fill_value", op.arguments["fill_value"])] if "fill_value" in op.arguments else []
-    device = _device(frame)
-    return fresh(frame, invoke(f"torch.{name}", shape, *fill, **options, **device))
+    near = _near(frame, dtype)
+    if near is not None:  # of the same precision and on the same device, whatever these are
+        return fresh(frame, invoke(code(f"{{}}.new_{name}", near), shape, *fill))
+    options: dict[str, Any] = {} if dtype == "float32" else {"dtype": Many((f"torch.{dtype}",))}
+    return fresh(frame, invoke(f"torch.{name}", shape, *fill, **options, **_device(frame)))
 
 
 def arange(frame: Frame, op: Op) -> Value:
@@ -322,6 +335,13 @@ def arange(frame: Frame, op: Op) -> Value:
     dtype = frame.dtype()
     options: dict[str, Any] = {} if dtype == "int64" else {"dtype": Many((f"torch.{dtype}",))}
     return fresh(frame, invoke("torch.arange", *(argument(frame, n, op.arguments[n]) for n in names), **options, **_device(frame)))
+
+
+def _near(frame: Frame, dtype: str) -> Any:
+    """Return the code of a tensor of a data type among what the module is given."""
+    ports = {id(var) for var in frame.module.ports}
+    found = (value.storage for value in frame.values.values() if id(value.storage.code) in ports)
+    return next((storage.code for storage in found if storage.dtype == dtype and dtype in FLOATS), None)
 
 
 def _device(frame: Frame) -> dict[str, Any]:
@@ -415,6 +435,8 @@ OPS: dict[str, Rule] = {
     "by_mode": by_mode,
     **dict.fromkeys(("zeros", "ones", "empty", "full", "new_zeros", "new_ones", "new_empty", "new_full"), made_here),
     "arange": arange,
+    **dict.fromkeys(("matmul", "mm", "bmm"), matmul),
+    "einsum": einsum,
     "copy": copy,
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), dropout),
     "upsample_nearest1d": resize("nearest"),

@@ -18,17 +18,21 @@ def certificate_of(model: Any, made: Ported, inputs: Any, *, training: bool = Tr
     arrays = lively(given(porter(here).arrays(inputs))) if inputs is not None else {}
     arrays = arrays or dict(enumerate(examples_of(made)))
     left, right = porter(here), porter(made.to)
-    return certify(
+    report = certify(
         lambda dtype: left.original(model, dtype, arrays),
         lambda dtype: right.ported(made.document, made.model, dtype, made.document.carries),
         arrays,
         made.spec.name,
         (here, made.to),
-        training=training,
+        training=training and not made.spec.clash,
         steps=STEPS,
         strict=made.spec.origin == "torch",
         note="; ".join(made.notes),
     )
+    for stage in report.stages:
+        if stage.skipped == "not asked for" and made.spec.clash:
+            stage.skipped = "the port is of evaluation mode alone"
+    return report
 
 
 def examples_of(made: Ported) -> list[Any]:

@@ -55,4 +55,3 @@ TOLD = {
     "step": lambda run, trained: trained.one,
     "state": lambda run, trained: trained.last,
 }
-
