@@ -95,7 +95,8 @@ class Op:
 
     ``place`` is the line of the source that it was read from. ``mode`` is "training" or "inference" for what happens
     in one mode only. Four ops are not ATen's: ``by_mode(training, inference)`` is one wire or another; ``copy(input,
-    src)`` is a source in the shape of an input; ``assign(input, src)`` writes to a buffer; ``batch_norm`` may have ``running_variance="biased"`` (Keras's rule).
+    src)`` is a source in the shape of an input; ``assign(input, src)`` writes to a buffer; ``batch_norm`` may have
+    ``running_variance="biased"`` (Keras's rule).
     """
 
     op: str

@@ -115,7 +115,7 @@ def _route(function: Callable[..., Any], op: Callable[..., Any], reader: Reader)
     def routed(*args: Any, **kwargs: Any) -> Any:
         nonlocal inside
         if not symbolic(args, kwargs):
-            return function(*args, **kwargs)
+            return _remembered(function(*args, **kwargs), *args)
         if inside:
             # some operations look at their first argument alone: where it is an array, make it a wire
             turned = keras.tree.map_structure(reader.entered, (args, kwargs))
@@ -129,3 +129,10 @@ def _route(function: Callable[..., Any], op: Callable[..., Any], reader: Reader)
             inside = False
 
     return routed
+
+
+def _remembered(made: Any, *args: Any) -> Any:
+    """Let a float32 tensor that was made of a number remember it: 0.1 is not what float32 makes of it."""
+    if args and isinstance(args[0], float) and keras.ops.is_tensor(made) and made.dtype == "float32":
+        made.number = float(args[0])
+    return made

@@ -101,6 +101,9 @@ def transposed(s: Sheet, layer: Any, inputs: Any) -> Any:
 
 def batch_norm(s: Sheet, layer: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
     """Write a batch norm; a frozen one never looks at its batch."""
+    if getattr(layer, "renorm", False):
+        msg = "its renorm=True corrects the batch's statistics by the running ones. Train without renorm."
+        raise NotImplementedError(msg)
     x, axis = s.tensor(inputs), layer.axis % len(inputs.shape)
     order = (0, axis, *(i for i in range(1, len(x.shape)) if i != axis))
     x = s.permute(x, order)

@@ -156,6 +156,8 @@ class Sheet:
             return value.item()
         if isinstance(value, np.ndarray) or (keras.ops.is_tensor(value) and not isinstance(value, Value)):
             array = keras.ops.convert_to_numpy(value)
+            if hasattr(value, "number"):
+                return value.number
             return array.item() if array.ndim == 0 else self._spread(array)
         return value
 

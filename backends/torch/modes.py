@@ -1,4 +1,4 @@
-"""Modes: the traces of evaluation and training as one list of ops, each difference an argument that depends on the mode."""
+"""Modes: the traces of evaluation and training as one list of ops; where they differ, it depends on the mode."""
 
 import difflib
 from dataclasses import dataclass, field, replace

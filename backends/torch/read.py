@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.utils import _pytree as pytree
 
 from dualnet.backends.torch.modes import merged
 from dualnet.backends.torch.trace import Trace, doubled, trace
@@ -178,16 +178,11 @@ def _scopes(module: nn.Module, ops: list[tuple[Op, Stack]]) -> Scope:
             depth += 1
         del open_[depth + 1 :]
         for key, path, kind in inner[depth:]:
-            path = _plain(path)
-            scope = Scope(
-                path, kind if kind.startswith("torch.nn.") else kind.rpartition(".")[2], call=calls.get(path, 0)
-            )
-            calls[path] = scope.call + 1
+            own = path.partition("@")[0]
+            short = kind if kind.startswith("torch.nn.") else kind.rpartition(".")[2]
+            scope = Scope(own, short, call=calls.get(own, 0))
+            calls[own] = scope.call + 1
             open_[-1][1].body.append(scope)
             open_.append((key, scope))
         open_[-1][1].body.append(op)
     return root
-
-
-def _plain(path: str) -> str:
-    return path.partition("@")[0]

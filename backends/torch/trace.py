@@ -66,7 +66,7 @@ def trace(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], t
                 dynamic_shapes=_batched(module, args, kwargs) if dynamic else None,
                 strict=False,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the user's own code raises while it is traced
+        except Exception as error:  # whatever the user's own code raises while it is traced
             raise TraceError(_why(error)) from error
     return _Reader(program, module).read()
 
@@ -296,7 +296,7 @@ class _Reader:
         if "out" in node.kwargs and arguments.pop("out", None) is not None:
             self._write(node, node.kwargs["out"], name, arguments)
             return
-        if name == "lift_fresh_copy" or name == "lift_fresh":
+        if name in ("lift_fresh_copy", "lift_fresh"):
             self.current[node] = arguments["input"]
             return
         self.current[node] = self._make(node, name, arguments)
@@ -371,8 +371,8 @@ class _Reader:
 
     def _inside(self, node: fx.Node, base: fx.Node, made: Any) -> Any:
         """Return ``base`` with ``made`` in the place that the view ``node`` shows."""
-        name = node.target._schema.name.partition("::")[2]  # type: ignore[union-attr]
-        arguments = self._arguments(node, node.target._schema)  # type: ignore[union-attr]
+        name = node.target._schema.name.partition("::")[2]
+        arguments = self._arguments(node, node.target._schema)
         whole = arguments.pop("input")
         shape = tuple(self._dim(s) for s in base.meta["val"].shape)
         if name in ("select", "slice", "diagonal"):
@@ -428,8 +428,7 @@ class _Reader:
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, fx.Node):
-            found = self._read(value)
-            return found
+            return self._read(value)
         if isinstance(value, (list, tuple)):
             return tuple(self._argument(item) for item in value)
         if isinstance(value, torch.dtype):

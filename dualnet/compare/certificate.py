@@ -15,7 +15,7 @@ STEPS = 3  # enough for momentum and for running statistics to be used once they
 def certificate_of(model: Any, made: Ported, inputs: Any, *, training: bool = True) -> Report:
     """Return the report on a port, drawn on example inputs."""
     here = framework(model)
-    arrays = lively(given(porter(here).arrays(inputs))) if inputs is not None else {}
+    arrays = lively(dict(given(porter(here).arrays(inputs)))) if inputs is not None else {}
     arrays = arrays or dict(enumerate(examples_of(made)))
     left, right = porter(here), porter(made.to)
     report = certify(
@@ -49,6 +49,6 @@ def lively(inputs: dict[int | str, Any]) -> dict[int | str, Any]:
     def change(array: Any) -> Any:
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.size < 2 or np.ptp(array) > 0:
             return array
-        return generator.standard_normal(array.shape).astype(array.dtype)
+        return np.asarray(generator.standard_normal(array.shape), array.dtype)
 
     return {name: change(value) for name, value in inputs.items()}
