@@ -195,6 +195,46 @@ def test_the_users_module_is_left_as_it_was() -> None:
     assert keras.config.floatx() == "float32"
 
 
+class Deep(nn.Module):
+    """Batch norms over three numbers each, one after the other: every one of them amplifies rounding."""
+
+    def __init__(self, eps=1e-5, momentum=0.1) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        pairs = [(nn.Linear(4, 4), nn.BatchNorm1d(4, eps, momentum)) for _ in range(40)]
+        self.layers = nn.Sequential(*(layer for pair in pairs for layer in pair))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.sin(3 * layer(x)) if isinstance(layer, nn.Linear) else layer(x)
+        return x
+
+
+class Turned(Deep):
+    """The same sums in another order."""
+
+    def forward(self, x):
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                x = torch.sin(3 * (sum(x[:, i, None] * layer.weight[:, i] for i in range(4)) + layer.bias))
+            else:
+                x = layer(x)
+        return x
+
+
+def test_what_one_ulp_does_to_one_side_alone_is_unstable() -> None:
+    report = check(Deep(), Turned(), array(3, 4))
+    assert verdicts(report)["forward"] in ("equal", "rounding"), report
+    assert report.stage("state").verdict == "unstable", report
+    assert "one ulp in the weights moves torch (left) alone by" in report.stage("state").cause
+
+
+@pytest.mark.parametrize(("fault", "stage"), [({"momentum": 0.2}, "step"), ({"eps": 1e-3}, "forward")])
+def test_a_wrong_pair_is_divergent_however_chaotic(fault, stage) -> None:
+    report = check(Deep(), Turned(**fault), array(3, 4))
+    assert verdicts(report)[stage] == "divergent", report
+
+
 class Words(nn.Module):
     """Embedding, attention with dropout on its weights, layer norm; a mask by keyword."""
 

@@ -105,7 +105,7 @@ class KerasLive(Held):
 
     def _call(self, given: dict[int | str, Any], training: bool) -> Any:
         if self.flat:
-            return self.model(*leaves(given), training=training)
+            return self.model(*(each for each in leaves(given) if tf.is_tensor(each)), training=training)
         args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
         named = {name: given[name] for name in given if isinstance(name, str)}
         if isinstance(self.model, (keras.Sequential, keras.models.Model)) and hasattr(self.model, "inputs"):

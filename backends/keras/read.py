@@ -1,5 +1,6 @@
 """Reading: a live Keras model as a program, with its nesting, both modes, and weights in PyTorch's layout."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -81,7 +82,7 @@ def _program(
     used = {name for op in root.ops() for name in op.held()}
     wires = {name: typed(tensor, sizes) for name, tensor in sheet.wires.items()}
     return Program(
-        identifier(type(model).__name__ if type(model) not in (keras.Model, keras.Sequential) else model.name),
+        identifier(_called(model)),
         {name: wires[name] for name in inputs},
         outputs,
         root,
@@ -92,6 +93,12 @@ def _program(
         tuple(dict.fromkeys(sheet.notes)),
         "keras",
     )
+
+
+def _called(model: keras.Model) -> str:
+    """Return the name of a user's own class; else the model's, without Keras's count of models."""
+    own = not type(model).__module__.startswith("keras.")
+    return type(model).__name__ if own else re.sub(r"_\d+$", "", model.name)
 
 
 def _live(scope: Scope, needed: set[str]) -> None:

@@ -10,7 +10,7 @@ from keras import layers
 from dualnet.backends.keras.read_convs import convolve, deconvolve, inward, is_last, outward
 from dualnet.backends.keras.read_products import spelled
 from dualnet.backends.keras.read_recurrent import distributed, recurrent
-from dualnet.backends.keras.read_sheet import Sheet, as_held
+from dualnet.backends.keras.read_sheet import Sheet, as_array, as_held
 
 
 def activated(s: Sheet, layer: Any, x: Any) -> Any:
@@ -113,7 +113,8 @@ def batch_norm(s: Sheet, layer: Any, inputs: Any, training: Any = None, mask: An
         running_mean=s.weight(layer.moving_mean, "running_mean"),
         running_var=s.weight(layer.moving_variance, "running_var"),
         training=training if layer.trainable else False, momentum=round(1 - layer.momentum, 12), eps=layer.epsilon,
-        cudnn_enabled=True, **({} if getattr(layer, "running_variance", "") == "unbiased" else {"running_variance": "biased"}),
+        cudnn_enabled=True,
+        **({} if getattr(layer, "running_variance", "") == "unbiased" else {"running_variance": "biased"}),
     )  # fmt: skip
     return s.permute(made, tuple(int(i) for i in np.argsort(order)))
 
@@ -168,7 +169,7 @@ def prelu(s: Sheet, layer: Any, inputs: Any) -> Any:
 
 def normalization(s: Sheet, layer: Any, inputs: Any) -> Any:
     """Write a normalization by fixed statistics."""
-    mean, root = (keras.ops.convert_to_numpy(v) for v in (layer.mean, layer.variance))
+    mean, root = (as_array(v) for v in (layer.mean, layer.variance))
     root = np.maximum(np.sqrt(root), keras.config.epsilon())
     x = s.tensor(inputs)
     x = x if x.dtype == layer.compute_dtype else s("to", x, dtype=layer.compute_dtype)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dualnet.backends.keras.read_sheet import Sheet
+from dualnet.backends.keras.read_sheet import Sheet, as_array
 
 STEPS = 512
 
@@ -82,7 +82,7 @@ def _gates(s: Sheet, cell: Any) -> tuple[Any, ...]:
     """Return the weights of a GRU: Keras orders its gates z, r, n, and torch r, z, n."""
 
     def ordered(array: Any) -> Any:
-        update, reset, new = np.split(keras.ops.convert_to_numpy(array), 3, axis=-1)
+        update, reset, new = np.split(as_array(array), 3, axis=-1)
         return np.concatenate([reset, update, new], axis=-1)
 
     made = [

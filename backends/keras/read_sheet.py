@@ -106,7 +106,7 @@ class Sheet:
         split: tuple[int, ...] | None = None,
     ) -> Any:  # fmt: skip
         """Return a Keras variable as a weight: seen as ``split``, its axes in ``order``, of shape ``into``."""
-        array = keras.ops.convert_to_numpy(variable.value)
+        array = variable.value.numpy()
         split = split or array.shape
         order = order or tuple(range(len(split)))
         into = into or tuple(split[axis] for axis in order)
@@ -152,10 +152,8 @@ class Sheet:
             return ByMode(self.tensor(value.training), self.tensor(value.inference))
         if isinstance(value, keras.Variable):
             return self._raw(value)
-        if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, np.ndarray) or (keras.ops.is_tensor(value) and not isinstance(value, Value)):
-            array = keras.ops.convert_to_numpy(value)
+        if isinstance(value, (np.generic, np.ndarray)) or (keras.ops.is_tensor(value) and not isinstance(value, Value)):
+            array = as_array(value)
             if hasattr(value, "number"):
                 return value.number
             return array.item() if array.ndim == 0 else self._spread(array)
@@ -221,6 +219,12 @@ def identifier(name: str) -> str:
     """Return a layer's name as a Python name."""
     plain = re.sub(r"\W", "_", name)
     return f"_{plain}" if not plain or plain[0].isdigit() or keyword.iskeyword(plain) else plain
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return a variable or a tensor as an array. (NumPy warns of TensorFlow's own way there.)"""
+    value = value.value if isinstance(value, keras.Variable) else value
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
 def as_held(value: Any, dtype: str) -> Any:

@@ -24,8 +24,8 @@ def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, l
         root.ports.append(var)
         frame.values[name] = Value(axes, Storage(var, tuple(axes[axis] for axis in order), tensor.dtype))
     frame.body(writer.program.root)
-    outputs = [frame.settled(frame.values[name]) for name in writer.program.outputs]
-    training = [frame.settled(frame.values[name]) for name in writer.program.training_outputs]
+    outputs = frame.given_back(writer.program.outputs, "inference" if writer.program.training_outputs else "")
+    training = frame.given_back(writer.program.training_outputs, "training")
     root.keys = writer.program.keys if len(writer.program.keys) == len(outputs) else ()
     root.returns = [frame.code(value.storage) for value in outputs]
     root.others = [frame.code(value.storage) for value in training]
@@ -71,6 +71,11 @@ class Frame(Layered):
                 self.hint = before
             else:
                 self._call(item)
+
+    def given_back(self, names: Sequence[str], mode: str) -> list[Value]:
+        """Return the values of outputs, each as a model gives it back; ``mode`` where only one mode does."""
+        with self._only(mode if names else ""):
+            return [self.settled(self.values[name]) for name in names]
 
     @contextmanager
     def _only(self, mode: str) -> Iterator[None]:

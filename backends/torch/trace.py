@@ -88,6 +88,9 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
     transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
     gaussian, functional.gaussian_nll_loss = functional.gaussian_nll_loss, _gaussian_nll_loss
     ctc, functional.ctc_loss = functional.ctc_loss, _ctc_loss
+    chunked = getattr(functional, "linear_cross_entropy", None)  # torch 2.13 has it
+    if chunked is not None:  # chunks save memory; the loss is the same
+        functional.linear_cross_entropy = lambda *args, **kwargs: chunked(*args, **{**kwargs, "options": None})
     averages = [each for each in module.modules() if isinstance(each, batchnorm._BatchNorm) and each.momentum is None]
     for each in averages:
         each.momentum = CUMULATIVE
@@ -96,6 +99,8 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
         yield
     finally:
         functional.gaussian_nll_loss, functional.ctc_loss = gaussian, ctc
+        if chunked is not None:
+            functional.linear_cross_entropy = chunked
         for each in averages:
             each.momentum = None
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -186,9 +191,9 @@ class _Reader:
         self._placeholders()
         made = self._graph(self.program.graph, self.program.graph_module)
         spec = self.program.call_spec.out_spec
-        self.made.outputs = tuple(made)
-        if spec is not None and isinstance(spec.context, (list, dict)) and spec.type in (dict,):
-            self.made.keys = tuple(map(str, spec.context))
+        named = _named_outputs(pytree.tree_unflatten(made, spec)) if spec is not None else [("", each) for each in made]
+        self.made.outputs = tuple(value for _, value in named)
+        self.made.keys = tuple(name for name, _ in named) if all(name for name, _ in named) else ()
         return self.made
 
     def _placeholders(self) -> None:
@@ -479,6 +484,17 @@ class _Reader:
         count = self.names.get(stem, 0)
         self.names[stem] = count + 1
         return self._fresh(f"{stem}_v{count + 1}") if count else stem
+
+
+def _named_outputs(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Return what a model gives back, dictionaries by key, each with the keys that lead to it; None is left out."""
+    if isinstance(value, Mapping):
+        return [item for key in sorted(value) for item in _named_outputs(value[key], f"{name}_{key}".lstrip("_"))]
+    if isinstance(value, (tuple, list)):
+        digits = len(str(len(value) - 1))
+        numbered = [(f"{name}_{index:0{digits}}" if name else "", item) for index, item in enumerate(value)]
+        return [item for label, each in numbered for item in _named_outputs(each, label)]
+    return [] if value is None else [(name, value)]
 
 
 def _canonical(name: str, arguments: dict[str, Any]) -> str:

@@ -46,11 +46,13 @@ class TorchTarget:
 
     origin: str
     name: str = "torch"
-    rules: Rules = field(default_factory=lambda: Rules(**VIEWS, **OPS, **LAYERS, assign=assigned("{}.copy_({}.detach())")))
+    rules: Rules = field(
+        default_factory=lambda: Rules(**VIEWS, **OPS, **LAYERS, assign=assigned("{}.copy_({}.detach())"))
+    )
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})
-    words: Words = Words("nn.Sequential(", ")", "[{}]")
-    style: Style = Style("nn.Module", "forward", "nn.ModuleList([{}])")
+    words: Words = field(default_factory=lambda: Words("nn.Sequential(", ")", "[{}]"))
+    style: Style = field(default_factory=lambda: Style("nn.Module", "forward", "nn.ModuleList([{}])"))
     root_base: str = "nn.Module"
 
     def images(self, rank: int) -> tuple[int, ...]:
@@ -79,7 +81,9 @@ class TorchTarget:
     def shuffle(self, frame: Frame, storage: Storage, axis: int, places: list[int]) -> Any:
         """``index_select`` with the places as a list."""
         x = frame.code(storage)
-        return code("{}.index_select({}, torch.tensor({}, device={}.device))", x, Lit(axis, "dim"), Lit(places, "places"), x)
+        return code(
+            "{}.index_select({}, torch.tensor({}, device={}.device))", x, Lit(axis, "dim"), Lit(places, "places"), x
+        )
 
     def weight(self, frame: Frame, name: str, storage: Storage, axes: Axes) -> Any:
         """``nn.Parameter``, ``nn.Buffer``."""
@@ -109,7 +113,9 @@ def orders(program: Program) -> list[tuple[int, ...]]:
 def _order(target: TorchTarget, program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
     rank = len(tensor.shape)
     images = program.origin == "keras" and tensor.dtype.startswith("float")
-    return target.images(rank) if images and (rank >= 4 or (rank == 3 and _turned(program, name))) else tuple(range(rank))
+    return (
+        target.images(rank) if images and (rank >= 4 or (rank == 3 and _turned(program, name))) else tuple(range(rank))
+    )
 
 
 def _turned(program: Program, name: str) -> bool:
@@ -146,10 +152,23 @@ def _build(program: Program, made: Document) -> Iterator[str]:
     lines = ["def build(weights=None):"]
     layout = "; ".join(made.layouts)
     lines += [f'    """Return the model, with the weights of a .safetensors file if given. It takes {layout}."""']
-    lines += [f"    model = {made.root}()"]
+    lines += [f"    model = {made.root}()", *_frozen(program, made)]
     if made.carries:
         lines += ["    if weights is not None:", "        load_weights(model, weights)"]
     yield "\n".join([*lines, "    return model"])
+
+
+def _frozen(program: Program, made: Document) -> list[str]:
+    """Return lines that keep weights from training: those of a frozen layer, and nn.LSTM's second bias."""
+    still = [carry for carry in made.carries if not carry.trainable]
+    kinds = {name: weight.kind for name, weight in program.weights.items()}
+    names = [c.target for c in still if kinds[c.source] == "parameter" or ".bias_hh_l" in f".{c.target}"]
+    if not names:
+        return []
+    listed = ["    frozen = ["] + [f'        "{name}",' for name in names] + ["    ]"]
+    short = "    frozen = [" + ", ".join(f'"{name}"' for name in names) + "]"
+    lines = [short] if len(short) <= 100 else listed
+    return [*lines, "    for name in frozen:", "        model.get_parameter(name).requires_grad_(False)"]
 
 
 def example(program: Program, batch: int = 2) -> list[torch.Tensor]:

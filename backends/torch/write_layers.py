@@ -38,7 +38,12 @@ def linear(frame: Frame, op: Op) -> Value:
         return plain(frame, op)  # type: ignore[no-any-return]
     place = {id(atom): index for index, atom in enumerate(value.logical[-1])}
     columns = tuple(pieces[place[id(atom)]] for atom in features)
-    made = invoke("nn.Linear", Lit(weight.shape[1], "inputs"), Lit(weight.shape[0], "outputs"), bias=Default(bias is not None, True))
+    made = invoke(
+        "nn.Linear",
+        Lit(weight.shape[1], "inputs"),
+        Lit(weight.shape[0], "outputs"),
+        bias=Default(bias is not None, True),
+    )
     held: Weights = {"weight": (weight, (weight.logical[0], columns))} | _held(bias=bias)
     layer = frame.layer(made, held)
     if layer is None:
@@ -94,11 +99,19 @@ def batch_norm(frame: Frame, op: Op) -> Value:
                 weight=Default(weight is not None, True), bias=Default(bias is not None, True),
             )  # fmt: skip
         elif (weight is None) == (bias is None):
-            name = f"nn.BatchNorm{ {2: 1, 3: 1, 4: 2, 5: 3}[value.rank]}d"
-            made = invoke(name, channels, eps=Default(eps, 1e-5), momentum=Default(momentum, 0.1), affine=Default(weight is not None, True))
+            name = f"nn.BatchNorm{ {2: 1, 3: 1, 4: 2, 5: 3}[value.rank] }d"
+            made = invoke(
+                name,
+                channels,
+                eps=Default(eps, 1e-5),
+                momentum=Default(momentum, 0.1),
+                affine=Default(weight is not None, True),
+            )
         else:
             return plain(frame, op)  # type: ignore[no-any-return]
-        layer = frame.layer(made, _held(weight=weight, bias=bias, running_mean=mean, running_var=variance), name="batch_norm")
+        layer = frame.layer(
+            made, _held(weight=weight, bias=bias, running_mean=mean, running_var=variance), name="batch_norm"
+        )
         if layer is not None:
             return fresh(frame, invoke(layer, frame.logical(value)))
     arguments = {name: arg for name, arg in op.arguments.items() if name not in ("running_variance", "cudnn_enabled")}
@@ -112,10 +125,15 @@ def layer_norm(frame: Frame, op: Op) -> Value:
     shape, eps = tuple(op.arguments["normalized_shape"]), op.arguments.get("eps", 1e-5)
     if weight is not None and frame.free(weight, bias):
         size = shape[0] if len(shape) == 1 else shape
-        made = invoke("nn.LayerNorm", Lit(size, "features"), eps=Default(eps, 1e-5), bias=Default(bias is not None, True))
+        made = invoke(
+            "nn.LayerNorm", Lit(size, "features"), eps=Default(eps, 1e-5), bias=Default(bias is not None, True)
+        )
         layer = frame.layer(made, _held(weight=weight, bias=bias), name="layer_norm")
         if layer is not None:
-            order = [*(a for a in appearing(value) if a < value.rank - len(shape)), *range(value.rank - len(shape), value.rank)]
+            order = [
+                *(a for a in appearing(value) if a < value.rank - len(shape)),
+                *range(value.rank - len(shape), value.rank),
+            ]
             logical = value.logical
             x = frame.ordered(value, order)
             return frame.made(invoke(layer, x), logical, tuple(logical[axis] for axis in order))
@@ -127,7 +145,12 @@ def group_norm(frame: Frame, op: Op) -> Value:
     value, weight, bias = given(frame), frame.tensor("weight"), frame.tensor("bias")
     if weight is not None and bias is not None and frame.free(weight, bias):
         eps = op.arguments.get("eps", 1e-5)
-        made = invoke("nn.GroupNorm", Lit(op.arguments["num_groups"], "groups"), Lit(int(value.shape[1]), "channels"), eps=Default(eps, 1e-5))
+        made = invoke(
+            "nn.GroupNorm",
+            Lit(op.arguments["num_groups"], "groups"),
+            Lit(int(value.shape[1]), "channels"),
+            eps=Default(eps, 1e-5),
+        )
         layer = frame.layer(made, _held(weight=weight, bias=bias), name="group_norm")
         if layer is not None:
             return fresh(frame, invoke(layer, frame.logical(value)))
@@ -212,7 +235,11 @@ def pooling(kind: str, rank: int) -> Rule:
         if len(op.results) > 1:
             return plain(frame, op)
         value = given(frame)
-        options: dict[str, Any] = {n: Lit(_short(v) if isinstance(v, tuple) else v, n) for n, v in op.arguments.items() if n not in ("input", "kernel_size")}
+        options: dict[str, Any] = {
+            n: Lit(_short(v) if isinstance(v, tuple) else v, n)
+            for n, v in op.arguments.items()
+            if n not in ("input", "kernel_size")
+        }
         kernel = Lit(_short(_pairs(op.arguments["kernel_size"], rank)), "kernel_size")
         if "stride" in options and options["stride"].value in ((), kernel.value):
             del options["stride"]
@@ -234,4 +261,3 @@ LAYERS: dict[str, Rule] = {
     **{kind: recurrent(kind) for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
     **{f"{kind}_pool{rank}d": pooling(kind, rank) for kind in ("max", "avg") for rank in (1, 2, 3)},
 }
-

@@ -6,7 +6,7 @@ import torch
 
 from dualnet.backends.source.code import Argument, Default, Invoke, Lit, Many, Var, code, invoke
 from dualnet.backends.source.form import Storage, Value, appearing, axes_of
-from dualnet.backends.source.rules import Rule, along, dims_of, fresh, given, kept, lies, like, reduced, resized
+from dualnet.backends.source.rules import Rule, along, dims_of, drawn, fresh, given, kept, lies, like, reduced, resized
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Held, Op, Ref, Sym
@@ -241,7 +241,9 @@ def slice_(frame: Frame, op: Op) -> Value:
     parts: list[Any] = [argument(frame, "start", start)] if start != 0 else []
     parts += [":", *([argument(frame, "end", end)] if end is not None else [])]
     parts += [":", Lit(step, "step")] if step != 1 else []
-    return frame.made(code("{}[{}{}]", x, ":, " * axis, Many(tuple(parts))), *resized(value, order, {dim: frame.out()[dim]}))
+    return frame.made(
+        code("{}[{}{}]", x, ":, " * axis, Many(tuple(parts))), *resized(value, order, {dim: frame.out()[dim]})
+    )
 
 
 def pad(frame: Frame, op: Op) -> Value:
@@ -278,7 +280,20 @@ def expand(frame: Frame, op: Op) -> Value:
 
 def repeat(frame: Frame, op: Op) -> Value:
     """``repeat``."""
-    return fresh(frame, code("{}.repeat({})", frame.logical(given(frame)), argument(frame, "repeats", op.arguments["repeats"])))
+    return fresh(
+        frame, code("{}.repeat({})", frame.logical(given(frame)), argument(frame, "repeats", op.arguments["repeats"]))
+    )
+
+
+def repeat_interleave(frame: Frame, op: Op) -> Value:
+    """``repeat_interleave`` along an axis, wherever it lies."""
+    value, dim, repeats = given(frame), op.arguments.get("dim"), op.arguments.get("repeats")
+    if dim is None or not isinstance(repeats, int):
+        return plain(frame, op)  # type: ignore[no-any-return]
+    x, axis, order = along(frame, value, dim)
+    made = invoke(code("{}.repeat_interleave", x), Lit(repeats, "repeats"), dim=Lit(axis, "dim"))
+    dim %= value.rank
+    return frame.made(made, *resized(value, order, {dim: frame.out()[dim]}))
 
 
 def index(frame: Frame, op: Op) -> Value:
@@ -292,7 +307,9 @@ def index(frame: Frame, op: Op) -> Value:
 
 def matmul(frame: Frame, op: Op) -> Value:
     """``x @ y``."""
-    one, other = (frame.logical(given(frame, name)) for name in ("input", "mat2" if op.op in ("mm", "bmm") else "other"))
+    one, other = (
+        frame.logical(given(frame, name)) for name in ("input", "mat2" if op.op in ("mm", "bmm") else "other")
+    )
     return fresh(frame, code("{} @ {}", one, other))
 
 
@@ -334,7 +351,10 @@ def arange(frame: Frame, op: Op) -> Value:
     names = [name for name in ("start", "end", "step") if name in op.arguments]
     dtype = frame.dtype()
     options: dict[str, Any] = {} if dtype == "int64" else {"dtype": Many((f"torch.{dtype}",))}
-    return fresh(frame, invoke("torch.arange", *(argument(frame, n, op.arguments[n]) for n in names), **options, **_device(frame)))
+    return fresh(
+        frame,
+        invoke("torch.arange", *(argument(frame, n, op.arguments[n]) for n in names), **options, **_device(frame)),
+    )
 
 
 def _near(frame: Frame, dtype: str) -> Any:
@@ -383,9 +403,13 @@ def dropout(frame: Frame, op: Op) -> Value:
     rate = rate.training if isinstance(rate, ByMode) else rate
     if mode.training is False or rate == 0:
         return value
+    feature = op.op == "feature_dropout"
+    if mode.inference or op.op not in names or feature:
+        frame.writer.draws.append(None)
+    else:
+        frame.writer.draws.append(drawn(value))
     if mode.inference or op.op not in names:
         return plain(frame, op)  # type: ignore[no-any-return]
-    feature = op.op == "feature_dropout"
     name = f"Dropout{value.rank - 2}d" if feature and value.rank in (3, 4, 5) else names[op.op]
     layer = frame.layer(invoke(f"nn.{name}", Lit(rate, "p")), name="dropout")
     if feature:
@@ -418,7 +442,9 @@ OPS: dict[str, Rule] = {
     "div": division,
     "rsub": reverse,
     "pow": power,
-    **dict.fromkeys(("maximum", "minimum", "atan2", "logical_and", "logical_or", "logical_xor"), together("input", "other")),
+    **dict.fromkeys(
+        ("maximum", "minimum", "atan2", "logical_and", "logical_or", "logical_xor"), together("input", "other")
+    ),
     "where": together("condition", "input", "other"),
     "clamp": unary,
     **dict.fromkeys(("mean", "sum", "amax", "amin", "argmax", "argmin", "logsumexp", "any", "all", "prod"), reduction),
@@ -430,6 +456,7 @@ OPS: dict[str, Rule] = {
     **dict.fromkeys(("pad", "constant_pad_nd"), pad),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), expand),
     "repeat": repeat,
+    "repeat_interleave": repeat_interleave,
     "index": index,
     **dict.fromkeys(("to", "_to_copy", "type_as"), to),
     "by_mode": by_mode,

@@ -1,10 +1,13 @@
 """Noise: a gap that one ulp in the weights opens in the left side alone says nothing about the right one: unstable."""
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from dualnet.backends.draws import Arrays
 from dualnet.backends.live import Run
-from dualnet.compare.couple import Couple
+from dualnet.compare.couple import Couple, Trained
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import NOISE_FACTOR
@@ -30,10 +33,12 @@ def _plain(finding: Finding) -> bool:
 
 def _settle(stage: Stage, side: str, usual: Arrays, astray: Arrays) -> None:
     moved = {name: relative(array, astray[name], largest(array)) for name, array in usual.items()}
+    # Which tensor a switching ReLU hits is chance: one is told by its own movement, or by what is usual in the stage.
+    usually = float(np.median(list(moved.values()) or [0.0]))
     for index, finding in enumerate(stage.findings):
-        own = moved.get(finding.name, 0.0)
+        own = max(moved.get(finding.name, 0.0), usually)
         if _plain(finding) and finding.gap64 <= NOISE_FACTOR * own:
-            note = f"one ulp in the weights moves that of {side} alone by {own:.0e}, the gap is {finding.gap64:.0e}"
+            note = f"one ulp in the weights moves {side} alone by {own:.0e}, the gap is {finding.gap64:.0e}"
             stage.findings[index] = replace(finding, verdict="unstable", note=note)
     first = stage.first("divergent") or stage.first("unstable")
     stage.where, stage.cause = (first.name, first.note) if first else ("", "")
@@ -49,7 +54,7 @@ def _slopes(run: Run, prefix: str) -> Arrays:
 
 
 # What each stage judged, by the names of its findings.
-TOLD = {
+TOLD: dict[str, Callable[[Run, Trained], Arrays]] = {
     "train mode": lambda run, trained: _outputs(trained.first),
     "gradients": lambda run, trained: _slopes(run, "eval: ") | _slopes(trained.first, "train: "),
     "step": lambda run, trained: trained.one,
