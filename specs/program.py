@@ -231,6 +231,30 @@ def renamed(program: Program, names: dict[str, str]) -> None:
     program.outputs = tuple(names.get(key, key) for key in program.outputs)
 
 
+def usual(program: Program) -> Program:
+    """Return a float64 program with its floats called float32: what a writer calls the model's own precision."""
+    if program.dtype != "float64":
+        return program
+
+    def named(tensor: Tensor) -> Tensor:
+        return replace(tensor, dtype="float32") if tensor.dtype == "float64" else tensor
+
+    def scope(old: Scope) -> Scope:
+        return replace(old, body=[scope(each) if isinstance(each, Scope) else op(each) for each in old.body])
+
+    def op(old: Op) -> Op:
+        plain = old.arguments.get("dtype") == "float64"
+        return replace(old, arguments={**old.arguments, "dtype": "float32"}) if plain else old
+
+    return replace(
+        program,
+        inputs={name: named(tensor) for name, tensor in program.inputs.items()},
+        wires={name: named(tensor) for name, tensor in program.wires.items()},
+        weights={name: replace(weight, tensor=named(weight.tensor)) for name, weight in program.weights.items()},
+        root=scope(program.root),
+    )
+
+
 def wire(scope: Scope, wanted: tuple[str, ...]) -> None:
     """Fill in the ports and outputs of every scope inside; ``wanted`` are the wires read after the outermost."""
     made: dict[int, dict[str, None]] = {}

@@ -41,6 +41,20 @@ class GroupedConv3D(layers.Conv3D):
         )
 
 
+def conv_of_each(x, kernel, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
+    """Convolve each sample with its own kernel: x (N, *spatial, C), kernel (N, *window, C, filters)."""
+    x = ops.pad(x, ((0, 0), *((p, p) for p in padding), (0, 0)))
+    window = kernel.shape[1:-2]
+    reach = [n - d * (k - 1) for n, k, d in zip(x.shape[1:-1], window, dilation)]
+    y = 0.0
+    for place in np.ndindex(*window):
+        spans = [slice(d * i, d * i + n, s) for i, n, s, d in zip(place, reach, stride, dilation)]
+        seen = x[(slice(None), *spans)]
+        weight = kernel[(slice(None), *place)]
+        y = y + ops.einsum("n...c,ncf->n...f", seen, weight)
+    return y
+
+
 def conv_transpose(x, kernel, strides, padding, output_padding, dilation=None, groups=1):
     """PyTorch's transposed convolution: any padding, output padding, dilation and groups."""
     rank = len(strides)

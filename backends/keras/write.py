@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import math
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,7 +45,7 @@ from dualnet.backends.source.printing import Style
 from dualnet.backends.source.rules import assigned
 from dualnet.backends.source.views import VIEWS
 from dualnet.backends.source.writer import Frame
-from dualnet.specs.program import Program, Sym, Tensor
+from dualnet.specs.program import Program, Sym, Tensor, usual
 
 assert devices is not None  # imported for what it does
 
@@ -209,6 +210,7 @@ def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
 
 def write(program: Program, *, partial: bool = False) -> Document:
     """Return a program as Keras source. Raises ``UnsupportedError`` listing every op that Keras cannot express."""
+    program = usual(program)
     return document(program, KerasTarget(program.origin), orders(program), assemble, partial)
 
 
@@ -289,6 +291,8 @@ def _build(program: Program, made: Document) -> list[str]:
     lines += [f"    model = {made.root}()"]
     if not made.gaps:
         lines += [f"    model({', '.join(given)}{mode})  # makes every variable"]
+    if made.frozen and not made.gaps:
+        lines += [f"    for name in {json.dumps(made.frozen)}:", "        variable(model, name).trainable = False"]
     if made.carries:
         lines += ["    if weights is not None:", "        load_weights(model, weights)"]
     return ["\n".join([*lines, "    return model"])]

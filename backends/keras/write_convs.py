@@ -2,18 +2,21 @@
 
 from typing import Any
 
+from dualnet.backends.keras.write_each import conv_of_each
 from dualnet.backends.keras.write_spatial import channels_last, images, pairs, short, spatial, unbatched
 from dualnet.backends.source.code import Default, Lit, code, invoke
 from dualnet.backends.source.form import Axes, Value, axes_of
 from dualnet.backends.source.rules import Rule, given, matched
 from dualnet.backends.source.writer import Frame
-from dualnet.specs.program import Op
+from dualnet.specs.program import Op, Sym
 
 
 def convolution(rank: int) -> Rule:
     """Return the rule of ``conv1d``, ``conv2d`` or ``conv3d``."""
 
     def rule(frame: Frame, op: Op) -> Value:
+        if isinstance(op.arguments.get("groups", 1), Sym):
+            return conv_of_each(frame, op, rank)
         value, bare = images(frame, given(frame), rank)
         weight, bias = given(frame, "weight"), frame.tensor("bias")
         stride, dilation = (pairs(op.arguments.get(name, 1), rank) for name in ("stride", "dilation"))

@@ -133,6 +133,17 @@ def pieces(*names: str, template: str, parts: tuple[str, ...] = ()) -> Rule:
     return rule
 
 
+def extreme(name: str) -> Rule:
+    """Return the rule of ``maximum`` or ``minimum``; equal floats share the gradient, integers have none."""
+
+    def rule(frame: Frame, op: Op) -> Any:
+        shared = frame.dtype() in FLOATS
+        template = f"{name}({{}}, {{}})" if shared else f"ops.{name}({{}}, {{}})"
+        return pieces("input", "other", template=template, parts=(name,) if shared else ())(frame, op)
+
+    return rule
+
+
 def scaled(plain: str, template: str) -> Rule:
     """Return the rule of ``addcmul`` and its like: input + value·(one with other)."""
 
@@ -271,10 +282,10 @@ ELEMENTWISE: dict[str, Rule] = {
     "fmod": pieces("input", "other", template="fmod({}, {})", parts=("fmod",)),
     "pow": power,
     "float_power": power,
-    "maximum": pieces("input", "other", template="maximum({}, {})", parts=("maximum",)),
-    "minimum": pieces("input", "other", template="minimum({}, {})", parts=("minimum",)),
-    "fmax": pieces("input", "other", template="maximum({}, {})", parts=("maximum",)),
-    "fmin": pieces("input", "other", template="minimum({}, {})", parts=("minimum",)),
+    "maximum": extreme("maximum"),
+    "minimum": extreme("minimum"),
+    "fmax": extreme("maximum"),
+    "fmin": extreme("minimum"),
     "atan2": pieces("input", "other", template="ops.arctan2({}, {})"),
     "arctan2": pieces("input", "other", template="ops.arctan2({}, {})"),
     "hypot": pieces("input", "other", template="ops.sqrt(ops.square({}) + ops.square({}))"),

@@ -32,6 +32,7 @@ class Document:
     gaps: list[Gap] = field(default_factory=list)
     one_mode: bool = False
     parts: set[str] = field(default_factory=set)
+    frozen: list[str] = field(default_factory=list)  # weights in layers that train, which do not
 
 
 def document(
@@ -54,6 +55,7 @@ def document(
     made.draws, made.gaps, made.one_mode = writer.draws, writer.gaps, writer.one_mode
     made.out_orders = [tuple(appearing(value)) if value.rank else () for value in outputs]
     made.carries = carries(program, writer, classes)
+    made.frozen = [carry.target for carry in made.carries if _frozen(carry, writer)]
     consumed = {carry.source for carry in made.carries}
     made.unused = [
         name for name in program.weights if name not in consumed and program.weights[name].kind != "constant"
@@ -116,6 +118,12 @@ def carries(program: Program, writer: Writer, classes: Classes) -> list[Carry]:
         into = tuple(_prod(axis) for axis in lying)
         made.append(Carry(name, path, shape, split, order, into, program.weights[name].trainable))
     return made
+
+
+def _frozen(carry: Carry, writer: Writer) -> bool:
+    """Return whether a weight does not train though the layer that holds it would train it."""
+    home = writer.homes[carry.source]
+    return not carry.trainable and home.config is not None and home.variable not in ("moving_mean", "moving_variance")
 
 
 def _prod(axis: Any) -> int:
