@@ -3,7 +3,6 @@
 Run it: python benchmarks/port_coverage.py [MODULE ...]      (writes results/port_coverage.md)
 """
 
-import copy
 import itertools
 import sys
 import types
@@ -56,7 +55,7 @@ def outcome(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return "refused", "inputs by place and by keyword at once"
     inputs: Any = kwargs or args
     try:
-        made = dualnet.port(copy.deepcopy(module), inputs, to="keras", certificate=False)
+        made = dualnet.port(module, inputs, to="keras", certificate=False)
         report = certificate_of(module, made, inputs, training=False)
     except DualnetError as error:
         return "refused", str(error).splitlines()[-2 if "partial port" in str(error) else 0].strip()

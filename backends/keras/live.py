@@ -34,10 +34,12 @@ class KerasLive(Held):
         out_orders: Sequence[Order] = (),
         draw_orders: Sequence[Order] = (),
         flat: bool = False,
+        training_orders: Sequence[Order] = (),
     ) -> None:
         exact()
         self.model, self.dtype, self.flat = model, dtype, flat
         self.orders = (in_orders, out_orders, draw_orders)
+        self.by_mode = {False: out_orders, True: training_orders or out_orders}
         self.variables = named(model)
         self.values = {id(each): _copied(each, dtype) for each in model.variables if _counts(each)}
         self.hold(
@@ -83,6 +85,7 @@ class KerasLive(Held):
         like: Sequence[Draw] = (),
     ) -> Run:
         """Make one pass; see ``Live.run``."""
+        self.orders = (self.orders[0], self.by_mode[training], self.orders[2])
         draws = Draws(step, like, self.orders[2], self.orders[0])
         with precision(self.dtype), self._wide(), self._lent(), shared(draws), tf.GradientTape() as tape:
             given, floats = self._given(inputs)

@@ -6,7 +6,7 @@ from keras import ops
 
 def complex_of(real, imaginary):
     """Complex numbers of their two parts, as precise as these."""
-    kind = "complex128" if real.dtype == "float64" else "complex64"
+    kind = complex_kind(keras.backend.standardize_dtype(real.dtype))
     return ops.cast(real, kind) + 1j * ops.cast(imaginary, kind)
 
 

@@ -71,7 +71,7 @@ def ported(document: Document, model: keras.Model, dtype: str, carries: list[Car
     """Return a side of the certificate: the model that was written."""
     return KerasLive(
         model, dtype, carries, in_orders=document.in_orders, out_orders=document.out_orders,
-        draw_orders=document.draws, flat=True,
+        draw_orders=document.draws, flat=True, training_orders=document.training_orders,
     )  # fmt: skip
 
 

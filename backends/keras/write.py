@@ -129,6 +129,9 @@ class KerasTarget:
         weight = frame.program.weights[storage.held]
         floats = weight.tensor.dtype.startswith("float")
         options: dict[str, Any] = {} if floats else {"dtype": weight.tensor.dtype}
+        if weight.tensor.dtype.startswith("complex"):
+            frame.writer.parts.add("complex_kind")
+            options["dtype"] = code("complex_kind(self.compute_dtype)")
         if not floats or not weight.trainable:
             options["initializer"] = "zeros"
         return invoke(

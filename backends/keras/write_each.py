@@ -22,7 +22,7 @@ def conv_of_each(frame: Frame, op: Op, rank: int) -> Value:
     frame.writer.parts.add("conv_of_each")
     made = invoke(
         "conv_of_each", channels_last(frame, x), frame.ordered(kernel, (0, *range(3, rank + 3), 2, 1)),
-        **{key: Default(pairs(op.arguments.get(key, plain), rank), (plain,) * rank)
+        **{key: Default(pairs(op.arguments.get(key, plain), rank), (plain,) * 2)
            for key, plain in (("stride", 1), ("padding", 0), ("dilation", 1))},
     )  # fmt: skip
     if bias is not None:

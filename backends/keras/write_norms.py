@@ -7,7 +7,7 @@ from dualnet.backends.source.form import Value
 from dualnet.backends.source.rules import Rule, given, kept
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
-from dualnet.specs.program import Op
+from dualnet.specs.program import ByMode, Op
 
 
 def batch_norm(frame: Frame, op: Op) -> Value:
@@ -15,6 +15,8 @@ def batch_norm(frame: Frame, op: Op) -> Value:
     value = frame.settled_weight(given(frame))
     weight, bias, mean, variance = (frame.tensor(name) for name in ("weight", "bias", "running_mean", "running_var"))
     training = frame.by_mode(op.arguments.get("training", True))
+    if "training" in (frame.mode, frame.within):
+        training = ByMode(training.training, False)  # a layer that runs in training only is a layer like any other
     epsilon, momentum = op.arguments.get("eps", 1e-5), op.arguments.get("momentum", 0.1)
     x, order = frame.whole(value)
     axis = order.index(1)

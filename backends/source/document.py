@@ -18,7 +18,10 @@ from dualnet.specs.program import Program
 
 @dataclass
 class Document:
-    """A ported model as text. ``in_orders`` and ``out_orders`` permute the program's axes into the model's."""
+    """A ported model as text. ``in_orders`` and ``out_orders`` permute the program's axes into the model's.
+
+    ``training_orders`` are those of the outputs in training, where these are something else.
+    """
 
     source: str = ""
     root: str = ""
@@ -26,6 +29,7 @@ class Document:
     unused: list[str] = field(default_factory=list)
     in_orders: list[tuple[int, ...]] = field(default_factory=list)
     out_orders: list[tuple[int, ...]] = field(default_factory=list)
+    training_orders: list[tuple[int, ...]] = field(default_factory=list)
     draws: list[tuple[int, ...] | None] = field(default_factory=list)
     layouts: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
@@ -47,13 +51,14 @@ def document(
     Raises ``UnsupportedError`` with every such op otherwise.
     """
     writer = Writer(program, target)
-    root, outputs = write(writer, orders)
+    root, outputs, training = write(writer, orders)
     if writer.gaps and not partial:
         raise refused(program, target, writer.gaps)
     classes = Classes(root, target.words, set(RESERVED_CLASSES) | writer.parts)
     made = Document(root=classes.of[id(root)].name, in_orders=list(orders), moves=writer.moves, parts=writer.parts)
     made.draws, made.gaps, made.one_mode = writer.draws, writer.gaps, writer.one_mode
     made.out_orders = [tuple(appearing(value)) if value.rank else () for value in outputs]
+    made.training_orders = [tuple(appearing(value)) if value.rank else () for value in training]
     made.carries = carries(program, writer, classes)
     made.frozen = [carry.target for carry in made.carries if _frozen(carry, writer)]
     consumed = {carry.source for carry in made.carries}

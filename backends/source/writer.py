@@ -4,18 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dualnet.backends.source.code import Made, Var, invoke, variables
+from dualnet.backends.source.code import Lit, Made, Var, invoke, variables
 from dualnet.backends.source.form import Storage, Value, axes_of
 from dualnet.backends.source.layers import Layered
 from dualnet.backends.source.same import alike
 from dualnet.backends.source.state import Gap, Writer
-from dualnet.backends.source.written import Reach, Written, steps
+from dualnet.backends.source.written import Line, Reach, Written, steps
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Op, Scope
 
 
-def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, list[Value]]:
-    """Return the root module and the outputs' values; ``inputs`` are the orders in which inputs lie."""
+def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, list[Value], list[Value]]:
+    """Return the root module, the outputs' values, and those of training where they are something else.
+
+    ``inputs`` are the orders in which inputs lie.
+    """
     root = Written("", writer.program.name)
     frame = Frame(writer, root)
     for (name, tensor), order in zip(writer.program.inputs.items(), inputs, strict=True):
@@ -31,8 +34,7 @@ def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, l
     root.others = [frame.code(value.storage) for value in training]
     root.moody = root.moody or bool(training)
     swept(root)
-    outputs = training if len(training) > len(outputs) else outputs
-    return root, outputs
+    return root, outputs, training
 
 
 def _handed(child: Written, storages: Sequence[Storage]) -> dict[Any, Storage]:
@@ -53,6 +55,13 @@ def swept(module: Written) -> None:
             live.update(id(var) for var in variables(line.code))
             kept.append(line)
     module.lines = kept[::-1]
+
+
+def _unset(child: Written, mode: str) -> list[Line]:
+    """Return ``y = None`` for what a module gives back in one mode only, unless that is the mode in which it runs."""
+    made = {id(var): line.mode for line in child.lines for var in line.targets}
+    missing = [value for value in child.returns if made.get(id(value), "") and not mode]
+    return [Line((value,), Lit(None)) for value in missing]
 
 
 class Frame(Layered):
@@ -203,6 +212,7 @@ class Frame(Layered):
         ports = {id(storage) for storage in inside.values()}
         kept = {id(v.storage): v.storage for v in outputs if not v.storage.held and id(v.storage) not in ports}
         child.returns = [storage.code for storage in kept.values()]
+        child.lines[:0] = _unset(child, self.within or self.mode)
         swept(child)
         child.ports += [var for _, var in child.extras]
         return child, outputs, storages

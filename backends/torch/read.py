@@ -24,7 +24,7 @@ def read(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | N
 
     The module itself is left as it was. The first axis of the inputs is symbolic where the code allows it.
     """
-    kwargs = kwargs or {}
+    args, kwargs = _apart(args, kwargs or {})
     _ready(module, args, kwargs)
     evaluated, trained, notes = _both(module, args, kwargs)
     ops, evaluated.outputs, clash = merged(evaluated, trained)
@@ -34,6 +34,19 @@ def read(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | N
     program = _program(module, evaluated, ops, notes)
     program.clash, program.sizes = clash, _sizes(program, args, kwargs)
     return program
+
+
+def _apart(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the example with a copy where one tensor is given twice: a trace would take both inputs for one."""
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        again = isinstance(value, Tensor) and id(value) in seen
+        seen.add(id(value))
+        return value.detach().clone() if again else value
+
+    given: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map(own, (args, dict(kwargs)))
+    return given
 
 
 def _sizes(program: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, int]:
@@ -77,9 +90,17 @@ def _both(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             notes = ()
         if not dynamic:
             notes = (*notes, f"the batch axis is fixed as in the example: {failure}")
+        elif _settled(evaluated, arguments, named):
+            notes = (*notes, "the batch axis is fixed as in the example: the code allows no other size")
         return evaluated, trained, notes
     assert failure is not None  # a loop of attempts that all failed
     raise failure
+
+
+def _settled(made: Trace, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether no input has an axis of any size though some were asked to have one."""
+    asked = any(isinstance(v, Tensor) and v.dim() and v.size(0) > 1 for v in pytree.tree_leaves((args, dict(kwargs))))
+    return asked and not any(isinstance(size, Sym) for type_ in made.inputs.values() for size in type_.shape)
 
 
 def _program(module: nn.Module, made: Trace, ops: list[tuple[Op, Stack]], notes: tuple[str, ...]) -> Program:
