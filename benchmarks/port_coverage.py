@@ -51,9 +51,7 @@ def samples(info: Any) -> Iterator[tuple[nn.Module, tuple[Any, ...], dict[str, A
 
 def outcome(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
     """Return "equal", "refused" or "wrong", and why."""
-    if kwargs and args:
-        return "refused", "inputs by place and by keyword at once"
-    inputs: Any = kwargs or args
+    inputs = {**dict(enumerate(args)), **kwargs}
     try:
         made = dualnet.port(module, inputs, to="keras", certificate=False)
         report = certificate_of(module, made, inputs, training=False)

@@ -29,13 +29,14 @@ def load(name: str | Path) -> Spec:
     return zoo.load(name)
 
 
-def from_torch(module: Any, example_inputs: Any) -> Program:
+def from_torch(module: Any, example_inputs: Any = None, example_kwargs: Mapping[str, Any] | None = None) -> Program:
     """Return the program of an ``nn.Module``: its ops, nesting, weights; trained and evaluated alike.
 
-    ``example_inputs``: one tensor or array, a tuple of them, or a dictionary by keyword. The first axis stays symbolic
-    where the code allows. The module is left as it was. Raises ``TraceError`` where it cannot be traced.
+    ``example_inputs``: one tensor or array, a tuple of them, or a dictionary by keyword; ``example_kwargs`` are more by
+    keyword. The first axis stays symbolic where the code allows. The module is left as it was. Raises ``TraceError``
+    where it cannot be traced.
     """
-    args, kwargs = spread(example_inputs)
+    args, kwargs = spread(example_inputs, example_kwargs)
     return cast(Program, porter("torch").read(module, args, kwargs))
 
 
@@ -63,18 +64,26 @@ def _program(spec: Program | Spec | str | Path) -> Program:
 
 
 def port(
-    module: Any, example_inputs: Any = None, to: str = "", *, certificate: bool = True, partial: bool = False
+    module: Any,
+    example_inputs: Any = None,
+    to: str = "",
+    *,
+    example_kwargs: Mapping[str, Any] | None = None,
+    certificate: bool = True,
+    partial: bool = False,
 ) -> Ported:
     """Return the port of a live model to the other framework: ``.model .source .spec .weights .report``.
 
-    ``example_inputs`` as in ``from_torch``; they are also what the certificate is drawn on (constant ones are replaced
+    ``example_inputs`` and ``example_kwargs`` as in ``from_torch``; they are also what the certificate is drawn on (constant ones are replaced
     by seeded normal numbers). ``to`` is "torch" or "keras" (the other framework by default). ``partial`` leaves a
     named hole where an op cannot be expressed. Raises ``TraceError`` or ``UnsupportedError``.
     """
     here = framework(module)
-    made = port_model(module, example_inputs, to or other(here), partial=partial)
+    args, kwargs = spread(example_inputs, example_kwargs)
+    inputs = {**dict(enumerate(args)), **kwargs} or None
+    made = port_model(module, inputs, to or other(here), partial=partial)
     if certificate and made.model is not None:
-        made.report = certificate_of(module, made, example_inputs)
+        made.report = certificate_of(module, made, inputs)
     return made
 
 

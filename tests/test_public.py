@@ -56,8 +56,8 @@ def test_the_signatures_are_frozen() -> None:
         ],
         "emit": ["spec", "backend"],
         "from_keras": ["model", "example_inputs"],
-        "from_torch": ["module", "example_inputs"],
-        "port": ["module", "example_inputs", "to", "certificate", "partial"],
+        "from_torch": ["module", "example_inputs", "example_kwargs"],
+        "port": ["module", "example_inputs", "to", "example_kwargs", "certificate", "partial"],
     }
 
 

@@ -7,10 +7,7 @@ from keras import layers, ops
 def grouped_conv(x, kernel, groups, strides=1, padding="valid", dilation_rate=1):
     """A convolution whose channels fall into groups, one after the other."""
     pairs = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1))
-    made = [
-        ops.conv(a, b, strides=strides, padding=padding, dilation_rate=dilation_rate)
-        for a, b in pairs
-    ]
+    made = [ops.conv(a, b, strides=strides, padding=padding, dilation_rate=dilation_rate) for a, b in pairs]
     return ops.concatenate(made, axis=-1)
 
 
@@ -18,27 +15,21 @@ class GroupedConv1D(layers.Conv1D):
     """Conv1D with a convolution per group. (Keras compiles a grouped one at each eager call.)"""
 
     def convolution_op(self, inputs, kernel):
-        return grouped_conv(
-            inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate
-        )
+        return grouped_conv(inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate)
 
 
 class GroupedConv2D(layers.Conv2D):
     """Conv2D with a convolution per group. (Keras compiles a grouped one at each eager call.)"""
 
     def convolution_op(self, inputs, kernel):
-        return grouped_conv(
-            inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate
-        )
+        return grouped_conv(inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate)
 
 
 class GroupedConv3D(layers.Conv3D):
     """Conv3D with a convolution per group. (Keras compiles a grouped one at each eager call.)"""
 
     def convolution_op(self, inputs, kernel):
-        return grouped_conv(
-            inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate
-        )
+        return grouped_conv(inputs, kernel, self.groups, list(self.strides), self.padding, self.dilation_rate)
 
 
 def conv_of_each(x, kernel, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
@@ -67,16 +58,10 @@ def conv_transpose(x, kernel, strides, padding, output_padding, dilation=None, g
             kernel = ops.moveaxis(ops.tensordot(spread, kernel, axes=(1, axis)), 0, axis)
     pairs = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1))
     y = ops.concatenate(
-        [
-            ops.conv_transpose(a, b, strides=strides, padding="valid", output_padding=0)
-            for a, b in pairs
-        ],
+        [ops.conv_transpose(a, b, strides=strides, padding="valid", output_padding=0) for a, b in pairs],
         axis=-1,
     )
     more = [max(e - p, 0) for e, p in zip(output_padding, padding)]
     y = ops.pad(y, ((0, 0), *((0, m) for m in more), (0, 0)))
-    spans = [
-        slice(p, n - (p - e + m))
-        for p, e, m, n in zip(padding, output_padding, more, y.shape[1:-1])
-    ]
+    spans = [slice(p, n - (p - e + m)) for p, e, m, n in zip(padding, output_padding, more, y.shape[1:-1])]
     return y[(slice(None), *spans)]

@@ -30,11 +30,7 @@ def avg_pool(x, size, strides, padding, divisors=None):
         count = (x.shape[axis] - k) // s + 1
         places = np.arange(count)[:, None] * s + np.arange(k)[None, :]
         x = ops.sum(ops.take(x, places, axis=axis), axis=axis + 1)
-        counts = (
-            divisors[axis - 1]
-            if isinstance(divisors, (tuple, list))
-            else [1 if divisors else k] * count
-        )
+        counts = divisors[axis - 1] if isinstance(divisors, (tuple, list)) else [1 if divisors else k] * count
         shape = [count if i == axis else 1 for i in range(len(x.shape))]
         x = x / ops.reshape(ops.convert_to_tensor(counts, dtype=x.dtype), shape)
     return x / divisors if isinstance(divisors, float) else x
@@ -55,9 +51,7 @@ def adaptive_max_pool(x, size):
     """The maximum over as many windows as are asked for."""
     for axis in range(len(size), 0, -1):
         windows = adaptive_windows(x.shape[axis], size[axis - 1])
-        x = ops.stack(
-            [first_max(ops.take(x, window, axis=axis), axis=axis) for window in windows], axis=axis
-        )
+        x = ops.stack([first_max(ops.take(x, window, axis=axis), axis=axis) for window in windows], axis=axis)
     return x
 
 
@@ -76,9 +70,7 @@ def padded(x, pads, mode, value=0.0):
         elif mode == "reflect":
             x = ops.take(x, (size - 1) - np.abs((size - 1) - np.abs(places)), axis=axis)
         else:
-            x = ops.take(
-                x, np.clip(places, 0, size - 1) if mode == "replicate" else places % size, axis=axis
-            )
+            x = ops.take(x, np.clip(places, 0, size - 1) if mode == "replicate" else places % size, axis=axis)
     return x
 
 
@@ -150,13 +142,9 @@ def fold(x, output_size, kernel_size, dilation, padding, stride):
     """(N, C·kh·kw, windows) → (N, H, W, C): columns added up where their windows were."""
     spreads = []
     for at in range(2):
-        places = patch_places(
-            output_size[at], kernel_size[at], dilation[at], padding[at], stride[at]
-        )
+        places = patch_places(output_size[at], kernel_size[at], dilation[at], padding[at], stride[at])
         spread = np.zeros((*places.shape, output_size[at] + 2 * padding[at]))
-        spread[np.arange(places.shape[0])[:, None], np.arange(places.shape[1])[None, :], places] = (
-            1.0
-        )
+        spread[np.arange(places.shape[0])[:, None], np.arange(places.shape[1])[None, :], places] = 1.0
         spread = spread[:, :, padding[at] : padding[at] + output_size[at]]
         spreads.append(ops.convert_to_tensor(spread, dtype=x.dtype))
     rows, columns = spreads

@@ -72,9 +72,7 @@ def index_put(x, indices, values, accumulate=False):
 def index_add(x, indices, values, axis):
     """x with values added at places along an axis."""
     moved = ops.moveaxis(x, axis, 0)
-    added = ops.scatter(
-        ops.expand_dims(indices, -1), ops.moveaxis(values, axis, 0), ops.shape(moved)
-    )
+    added = ops.scatter(ops.expand_dims(indices, -1), ops.moveaxis(values, axis, 0), ops.shape(moved))
     return ops.moveaxis(moved + added, 0, axis)
 
 
@@ -99,14 +97,8 @@ def scatter(x, indices, values, axis, accumulate=False):
     values = values[tuple(slice(0, n) for n in sizes)]
     grid = []
     for a, n in enumerate(sizes):
-        line = ops.reshape(
-            ops.arange(n, dtype="int64"), [-1 if i == a else 1 for i in range(len(sizes))]
-        )
-        grid.append(
-            ops.cast(indices, "int64")
-            if a == axis
-            else line + ops.zeros_like(indices, dtype="int64")
-        )
+        line = ops.reshape(ops.arange(n, dtype="int64"), [-1 if i == a else 1 for i in range(len(sizes))])
+        grid.append(ops.cast(indices, "int64") if a == axis else line + ops.zeros_like(indices, dtype="int64"))
     places = ops.reshape(ops.stack(grid, axis=-1), (-1, len(sizes)))
     values = ops.reshape(values, (-1,))
     if accumulate:
@@ -132,9 +124,7 @@ def embedding_bag(weight, places, first, mode="sum", shares=None, padding=None):
     """The sum, mean or maximum of rows of a table, in bags that begin at ``first``."""
     at = ops.arange(ops.shape(places)[0], dtype="int64")[None, :]
     first = ops.cast(first, "int64")
-    last = ops.concatenate(
-        [first[1:], ops.expand_dims(ops.cast(ops.shape(places)[0], "int64"), 0)], axis=0
-    )
+    last = ops.concatenate([first[1:], ops.expand_dims(ops.cast(ops.shape(places)[0], "int64"), 0)], axis=0)
     inside = ops.logical_and(at >= first[:, None], at < last[:, None])
     if padding is not None:
         inside = ops.logical_and(inside, ops.not_equal(places, padding)[None, :])
@@ -144,9 +134,7 @@ def embedding_bag(weight, places, first, mode="sum", shares=None, padding=None):
         top = ops.max(ops.where(inside[:, :, None], rows[None, :, :], float("-inf")), axis=1)
         return ops.where(ops.any(inside, axis=1, keepdims=True), top, ops.zeros_like(top))
     total = ops.matmul(share if shares is None else share * shares[None, :], rows)
-    return (
-        total / ops.maximum(ops.sum(share, axis=1, keepdims=True), 1.0) if mode == "mean" else total
-    )
+    return total / ops.maximum(ops.sum(share, axis=1, keepdims=True), 1.0) if mode == "mean" else total
 
 
 def causal_mask(length, width):

@@ -50,9 +50,7 @@ def cosine_embedding(x, y, target, margin=0.0):
     a, b = (ops.sum(ops.square(each), axis=-1) + 1e-12 for each in (x, y))
     cosine = ops.sum(x * y, axis=-1) / ops.sqrt(a * b)
     near = ops.where(ops.equal(target, 1), 1.0 - cosine, ops.zeros_like(cosine))
-    return near + ops.where(
-        ops.equal(target, -1), ops.maximum(cosine - margin, 0.0), ops.zeros_like(cosine)
-    )
+    return near + ops.where(ops.equal(target, -1), ops.maximum(cosine - margin, 0.0), ops.zeros_like(cosine))
 
 
 def distance(x, y, p=2.0, eps=1e-6):
@@ -112,17 +110,13 @@ def class_terms(log_p, target, weight=None, ignore_index=-100, axis=1):
     """-weight·log p of each target's class, and its weight; both 0 where it is ignored."""
     known = ops.not_equal(target, ignore_index)
     safe = ops.where(known, target, ops.zeros_like(target))
-    chosen = ops.squeeze(
-        ops.take_along_axis(log_p, ops.expand_dims(safe, axis), axis=axis), axis=axis
-    )
+    chosen = ops.squeeze(ops.take_along_axis(log_p, ops.expand_dims(safe, axis), axis=axis), axis=axis)
     share = ops.ones_like(chosen) if weight is None else ops.take(weight, safe, axis=0)
     share = ops.where(known, share, ops.zeros_like(share))
     return ops.where(known, -chosen * share, ops.zeros_like(chosen)), share
 
 
-def cross_entropy(
-    x, target, weight=None, reduction="mean", ignore_index=-100, smoothing=0.0, axis=1
-):
+def cross_entropy(x, target, weight=None, reduction="mean", ignore_index=-100, smoothing=0.0, axis=1):
     """``nll`` of logits; a part ``smoothing`` of every target is spread over all classes."""
     log_p = ops.log_softmax(x, axis=axis)
     loss, share = class_terms(log_p, target, weight, ignore_index, axis)
@@ -135,11 +129,7 @@ def cross_entropy(
 
 def by_class(weight, x, axis):
     """The weights of the classes, in the shape in which they multiply x."""
-    return (
-        1.0
-        if weight is None
-        else ops.reshape(weight, [-1 if i == axis else 1 for i in range(len(x.shape))])
-    )
+    return 1.0 if weight is None else ops.reshape(weight, [-1 if i == axis else 1 for i in range(len(x.shape))])
 
 
 def soft_cross_entropy(x, target, weight=None, reduction="mean", smoothing=0.0, axis=1):
@@ -182,28 +172,18 @@ def ctc(log_p, target, lengths, target_lengths, blank=0):
     times = ops.arange(ops.shape(log_p)[0], dtype="int64")
     alpha = ops.scan(step, alpha, (scores[1:], times[1:]))[0]
     last = ops.expand_dims(2 * target_lengths, -1)
-    ends = [
-        ops.take_along_axis(alpha, ops.clip(last - k, 0, 2 * size), axis=-1)[:, 0] for k in (0, 1)
-    ]
+    ends = [ops.take_along_axis(alpha, ops.clip(last - k, 0, 2 * size), axis=-1)[:, 0] for k in (0, 1)]
     ends[1] = ops.where(target_lengths > 0, ends[1], ops.full_like(ends[1], low))
     loss = -ops.logsumexp(ops.stack(ends), axis=0)
-    read = ops.where(
-        times[:, None, None] < lengths[None, :, None], ops.exp(log_p), ops.zeros_like(log_p)
-    )
-    flow = ops.sum(
-        read, axis=(0, 2)
-    )  # PyTorch's gradient is that of scores before their log_softmax
+    read = ops.where(times[:, None, None] < lengths[None, :, None], ops.exp(log_p), ops.zeros_like(log_p))
+    flow = ops.sum(read, axis=(0, 2))  # PyTorch's gradient is that of scores before their log_softmax
     loss = loss + flow - ops.stop_gradient(flow)
     return ops.where(loss >= -0.5 * low, ops.full_like(loss, float("inf")), loss)
 
 
-def ctc_loss(
-    log_p, target, lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
-):
+def ctc_loss(log_p, target, lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """Connectionist temporal classification; the mean is of losses by their target lengths."""
-    lengths, target_lengths = (
-        ops.convert_to_tensor(n, dtype="int64") for n in (lengths, target_lengths)
-    )
+    lengths, target_lengths = (ops.convert_to_tensor(n, dtype="int64") for n in (lengths, target_lengths))
     if len(target.shape) == 1 and len(log_p.shape) == 3:
         target = rows_of(target, target_lengths)
     bare = len(log_p.shape) == 2

@@ -8,9 +8,7 @@ from keras import ops
 def variance(x, axis, correction=1, keepdims=False):
     """The mean square distance from the mean, with n - correction for n."""
     count = math.prod(x.shape[a] if x.shape[a] is not None else ops.shape(x)[a] for a in axis)
-    square = ops.sum(
-        ops.square(x - ops.mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims
-    )
+    square = ops.sum(ops.square(x - ops.mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
     return square / ops.cast(count - correction, x.dtype)
 
 

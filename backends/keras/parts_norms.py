@@ -21,9 +21,7 @@ class BatchNormalization(layers.BatchNormalization):
             count = ops.cast(ops.size(x) // x.shape[self.axis], x.dtype)
             unbiased = variance * count / ops.maximum(count - 1, 1)
             self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
-            self.moving_variance.assign(
-                self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum)
-            )
+            self.moving_variance.assign(self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum))
         else:
             mean, variance = self.moving_mean, self.moving_variance
         scale = ops.rsqrt(variance + self.epsilon)
@@ -40,9 +38,7 @@ class CumulativeBatchNormalization(BatchNormalization):
 
     def build(self, shape):
         super().build(shape)
-        self.batches = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="batches"
-        )
+        self.batches = self.add_weight(shape=(), initializer="zeros", trainable=False, name="batches")
 
     def call(self, x, training=False):
         if training and self.trainable:
@@ -63,12 +59,8 @@ class InstanceNormalization(layers.Layer):
         if self.affine:
             self.gamma = self.add_weight(shape=size, initializer="ones", name="gamma")
             self.beta = self.add_weight(shape=size, initializer="zeros", name="beta")
-        self.moving_mean = self.add_weight(
-            shape=size, initializer="zeros", trainable=False, name="moving_mean"
-        )
-        self.moving_variance = self.add_weight(
-            shape=size, initializer="ones", trainable=False, name="moving_variance"
-        )
+        self.moving_mean = self.add_weight(shape=size, initializer="zeros", trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(shape=size, initializer="ones", trainable=False, name="moving_variance")
 
     def call(self, x, training=False):
         rank, channels = len(x.shape), self.axis % len(x.shape)
@@ -80,9 +72,7 @@ class InstanceNormalization(layers.Layer):
             self.follow(self.moving_mean, mean)
             self.follow(self.moving_variance, variance * (count / (count - 1)))
         else:
-            mean, variance = (
-                ops.reshape(each, one) for each in (self.moving_mean, self.moving_variance)
-            )
+            mean, variance = (ops.reshape(each, one) for each in (self.moving_mean, self.moving_variance))
         y = (x - mean) * ops.rsqrt(variance + self.epsilon)
         return y * ops.reshape(self.gamma, one) + ops.reshape(self.beta, one) if self.affine else y
 
@@ -111,11 +101,7 @@ def normalise(x, axis, epsilon):
 
 def rms_normalise(x, axis, epsilon=None):
     """x over the root of its mean square."""
-    epsilon = (
-        float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
-        if epsilon is None
-        else epsilon
-    )
+    epsilon = float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps) if epsilon is None else epsilon
     return x * ops.rsqrt(ops.mean(ops.square(x), axis=axis, keepdims=True) + epsilon)
 
 
@@ -141,6 +127,4 @@ class PaddedEmbedding(layers.Embedding):
 
     def call(self, inputs):
         rows = super().call(inputs)
-        return ops.where(
-            ops.expand_dims(ops.equal(inputs, self.padding), -1), ops.stop_gradient(rows), rows
-        )
+        return ops.where(ops.expand_dims(ops.equal(inputs, self.padding), -1), ops.stop_gradient(rows), rows)

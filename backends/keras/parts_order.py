@@ -16,11 +16,7 @@ def ranked(x, place, axis, keepdims=False):
     """The value that has a place in ascending order along an axis, and where it stands."""
     index = ops.cast(ops.take(ops.argsort(x, axis=axis), [place], axis=axis), "int64")
     value = ops.take_along_axis(x, index, axis=axis)
-    return (
-        (value, index)
-        if keepdims
-        else (ops.squeeze(value, axis=axis), ops.squeeze(index, axis=axis))
-    )
+    return (value, index) if keepdims else (ops.squeeze(value, axis=axis), ops.squeeze(index, axis=axis))
 
 
 def quantile(x, q, axis, keepdims=False, interpolation="linear"):
@@ -57,9 +53,7 @@ def rank_in(edges, x, right=False):
 
 def first_max(x, axis):
     """The maximum along an axis; of equal ones the first takes the gradient."""
-    return ops.squeeze(
-        ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis
-    )
+    return ops.squeeze(ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis)
 
 
 def pool_table(sizes, windows):
@@ -104,9 +98,7 @@ def max_with_places(x, windows):
 def max_unpool(x, places, size):
     """Images (N, *size, C) of zeros, with values at the places that ``max_with_places`` gave."""
     channels = x.shape[-1]
-    x, places = (
-        ops.reshape(each, (-1, int(np.prod(x.shape[1:-1])), channels)) for each in (x, places)
-    )
+    x, places = (ops.reshape(each, (-1, int(np.prod(x.shape[1:-1])), channels)) for each in (x, places))
     count = ops.shape(x)[0]
     total = int(np.prod(size))
     rows = ops.reshape(ops.arange(count, dtype="int64"), (-1, 1, 1)) * total

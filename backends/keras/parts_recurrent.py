@@ -49,9 +49,7 @@ class Recurrent(layers.Layer):
             2 if bidirectional else 1,
         )
         self.bias, self.projection, self.out = bias, projection, projection or hidden
-        self.dropouts = (
-            [keras.layers.Dropout(dropout) for _ in range(layers - 1)] if dropout else []
-        )
+        self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)] if dropout else []
         gates = {"lstm": 4, "gru": 3}.get(kind, 1) * hidden
         start = keras.initializers.RandomUniform(-(hidden**-0.5), hidden**-0.5)
         for layer in range(layers):
@@ -105,9 +103,5 @@ class Recurrent(layers.Layer):
             joined = ops.concatenate(made, axis=-1)
             return joined, joined
 
-        last, y = ops.scan(
-            step, ops.concatenate(state, axis=-1), ops.swapaxes(x, 0, 1), reverse=backwards
-        )
-        return ops.swapaxes(y, 0, 1)[:, :, : self.out], ops.split(
-            last, edges, axis=-1
-        ) if edges else [last]
+        last, y = ops.scan(step, ops.concatenate(state, axis=-1), ops.swapaxes(x, 0, 1), reverse=backwards)
+        return ops.swapaxes(y, 0, 1)[:, :, : self.out], ops.split(last, edges, axis=-1) if edges else [last]

@@ -4,9 +4,14 @@ import numpy as np
 from keras import ops
 
 
+def complex_kind(real):
+    """The complex data type of two numbers of a real one."""
+    return "complex128" if real == "float64" else "complex64"
+
+
 def complex_of(real, imaginary):
     """Complex numbers of their two parts, as precise as these."""
-    kind = complex_kind(keras.backend.standardize_dtype(real.dtype))
+    kind = complex_kind(real.dtype)
     return ops.cast(real, kind) + 1j * ops.cast(imaginary, kind)
 
 
@@ -53,9 +58,7 @@ def irfft(x, axes=(-1,), sizes=None, norm=None):
     """Real numbers of which x is the half of the Fourier transform."""
     size = sizes[-1] if sizes else 2 * (x.shape[axes[-1]] - 1)
     x = fft(x, axes[:-1], sizes[:-1] if sizes else None, norm, inverse=True) if len(axes) > 1 else x
-    real, imaginary = (
-        fitted(ops.moveaxis(part, axes[-1], -1), size // 2 + 1) for part in parts_of(x)
-    )
+    real, imaginary = (fitted(ops.moveaxis(part, axes[-1], -1), size // 2 + 1) for part in parts_of(x))
     mirror = np.arange((size - 1) // 2, 0, -1)
     real = ops.concatenate([real, ops.take(real, mirror, axis=-1)], axis=-1)
     imaginary = ops.concatenate([imaginary, -ops.take(imaginary, mirror, axis=-1)], axis=-1)
@@ -68,9 +71,7 @@ def modulus(x):
     real, imaginary = parts_of(x)
     square = ops.square(real) + ops.square(imaginary)
     zero = ops.equal(square, 0)
-    return ops.where(
-        zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square))
-    )
+    return ops.where(zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square)))
 
 
 def affine_grid(theta, size, align_corners=False):
@@ -94,15 +95,9 @@ def reflected(place, low, high):
 
 def pixel_place(place, size, padding, align_corners):
     """Where in an axis of pixels a place in [-1, 1] is."""
-    place = (
-        (place + 1.0) / 2.0 * (size - 1) if align_corners else ((place + 1.0) * size - 1.0) / 2.0
-    )
+    place = (place + 1.0) / 2.0 * (size - 1) if align_corners else ((place + 1.0) * size - 1.0) / 2.0
     if padding == "reflection":
-        place = (
-            reflected(place, 0.0, size - 1.0)
-            if align_corners
-            else reflected(place, -0.5, size - 0.5)
-        )
+        place = reflected(place, 0.0, size - 1.0) if align_corners else reflected(place, -0.5, size - 0.5)
     return place if padding == "zeros" else ops.clip(place, 0.0, size - 1.0)
 
 
@@ -112,19 +107,13 @@ def grid_sample(x, grid, mode="bilinear", padding="zeros", align_corners=False):
     rank = len(sizes)
     flat = ops.reshape(x, (-1, int(np.prod(sizes)), x.shape[-1]))
     grid = ops.reshape(grid, (-1, int(np.prod(shape)), rank))
-    places = [
-        pixel_place(grid[..., rank - 1 - i], sizes[i], padding, align_corners) for i in range(rank)
-    ]
+    places = [pixel_place(grid[..., rank - 1 - i], sizes[i], padding, align_corners) for i in range(rank)]
     total = 0.0
     for corner in np.ndindex(*(1 if mode == "nearest" else 2,) * rank):
         index, weight = 0, 1.0
         for place, size, step in zip(places, sizes, corner):
             at = ops.round(place) if mode == "nearest" else ops.floor(place) + step
-            weight = (
-                weight
-                if mode == "nearest"
-                else weight * (1.0 - ops.abs(place - ops.stop_gradient(at)))
-            )
+            weight = weight if mode == "nearest" else weight * (1.0 - ops.abs(place - ops.stop_gradient(at)))
             weight = weight * ops.cast(ops.logical_and(at >= 0, at <= size - 1), x.dtype)
             index = index * size + ops.cast(ops.clip(at, 0, size - 1), "int32")
         found = ops.take_along_axis(flat, ops.expand_dims(index, -1), axis=1)

@@ -10,7 +10,7 @@ import keras
 from dualnet.backends.keras.read_layers import LAYERS, REFUSED
 from dualnet.backends.keras.read_ops import OPS
 from dualnet.backends.keras.read_random import draw
-from dualnet.backends.keras.read_recurrent import unrolled
+from dualnet.backends.keras.read_recurrent import ported, unrolled
 from dualnet.backends.keras.read_sheet import Kept, Sheet, Value, identifier
 from dualnet.errors import TraceError
 from dualnet.specs.program import ByMode, Op, Scope, leaves
@@ -22,7 +22,9 @@ HINT = "Write it with keras.ops and built-in layers."
 
 
 def _rule(layer: keras.Layer) -> Any:
-    """Return the rule of a layer's class; a batch norm that names its running variance keeps to the same rule."""
+    """Return the rule of a layer's class; what a port has for batch norms and recurrent layers is known by its fields."""
+    if {"kind", "depth", "ways", "projection"} <= vars(layer).keys():
+        return ported
     named = isinstance(layer, keras.layers.BatchNormalization) and hasattr(layer, "running_variance")
     return LAYERS.get(keras.layers.BatchNormalization if named else type(layer))
 

@@ -48,6 +48,26 @@ def _plain(s: Sheet, layer: Any, sequences: Any, initial_state: Any) -> Any:
     return (output, *last) if layer.return_state else output
 
 
+def ported(s: Sheet, layer: Any, x: Any, *states: Any, training: Any = None) -> Any:
+    """Write the layer that a port from PyTorch has for its LSTM, GRU or RNN as what it was."""
+    x = s.tensor(x)
+    batch, steps, _ = x.shape
+    count, wide = layer.depth * layer.ways, layer.out
+    sizes = [(count, batch, wide), *([(count, batch, layer.hidden)] if layer.kind == "lstm" else [])]
+    given = tuple(s.tensor(each) for each in states) or tuple(s("zeros", size=n, dtype=x.dtype) for n in sizes)
+    ends = [f"l{i}{'_reverse' * way}" for i in range(layer.depth) for way in range(layer.ways)]
+    labels = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if layer.bias else [])]
+    labels += ["weight_hr"] if layer.projection else []
+    names = [f"{label}_{end}" for end in ends for label in labels]
+    rate = layer.dropouts[0].rate if layer.dropouts else 0.0
+    options: dict[str, Any] = {"input": x, "hx": given if layer.kind == "lstm" else given[0]}
+    options |= {"params": tuple(s.weight(getattr(layer, name), name) for name in names), "has_biases": layer.bias}
+    options |= {"num_layers": layer.depth, "dropout": rate, "train": training if rate else False}
+    options |= {"bidirectional": layer.ways == 2, "batch_first": True}
+    shapes = [((batch, steps, wide * layer.ways), x.dtype), *((size, x.dtype) for size in sizes)]
+    return s.several(layer.kind, shapes, options)
+
+
 def _fused(layer: Any) -> str | None:
     """Return the ATen op that a layer is, if any."""
     cell, names = layer.cell, [keras.activations.serialize(layer.cell.activation)]

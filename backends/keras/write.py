@@ -30,6 +30,7 @@ from dualnet.backends.keras.write_make import MAKE
 from dualnet.backends.keras.write_math import MATH
 from dualnet.backends.keras.write_norms import NORMS
 from dualnet.backends.keras.write_order import ORDER
+from dualnet.backends.keras.write_orders import orders
 from dualnet.backends.keras.write_places import PLACES
 from dualnet.backends.keras.write_pool import POOL
 from dualnet.backends.keras.write_products import PRODUCTS
@@ -97,6 +98,7 @@ class KerasTarget:
     words: Words = Words("keras.Sequential([", "])", ".layers[{}]")
     style: Style = Style("layers.Layer", "call", mode="training=False")
     root_base: str = "keras.Model"
+    flattened: Any = field(default_factory=lambda: code("layers.Flatten()"))
 
     def images(self, rank: int) -> tuple[int, ...]:
         """Return the order in which an image of the program lies in Keras."""
@@ -157,58 +159,6 @@ def steady(places: list[int]) -> tuple[int, int] | None:
     rows = len(places) // step if step > 0 and len(places) % step == 0 else 0
     wanted = [row * step + column for column in range(step) for row in range(rows)]
     return (rows, step) if rows and wanted == places else None
-
-
-def orders(program: Program) -> list[tuple[int, ...]]:
-    """Return the order of axes in which the Keras model takes each input: channels-last for images."""
-    return [_order(program, name, tensor) for name, tensor in program.inputs.items()]
-
-
-SPATIAL = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "batch_norm"}
-SPATIAL |= {f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg", "adaptive_max", "lp") for n in (1, 2, 3)}
-SPATIAL |= {"instance_norm", "group_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"}
-TRANSPARENT = {
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "relu",
-    "pad",
-    "constant_pad_nd",
-    "clone",
-    "contiguous",
-    "cat",
-    "where",
-    "clamp",
-}
-TRANSPARENT |= {
-    "dropout",
-    "sigmoid",
-    "tanh",
-    "gelu",
-    "silu",
-    "leaky_relu",
-    "neg",
-    "reflection_pad2d",
-    "replication_pad2d",
-}
-
-
-def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
-    rank = len(tensor.shape)
-    if program.origin == "keras" or rank < 3 or not tensor.dtype.startswith("float"):
-        return tuple(range(rank))
-    last = (0, *range(2, rank), 1)
-    if rank == 4:
-        return last
-    names = {name}
-    for op in program.root.ops():
-        if names.intersection(op.refs()):
-            if op.op in SPATIAL and len(program.wires[op.results[0]].shape) >= rank - 1:
-                return last
-            if op.op in TRANSPARENT and len(program.wires[op.results[0]].shape) == rank:
-                names.update(op.results)
-    return tuple(range(rank))
 
 
 def write(program: Program, *, partial: bool = False) -> Document:

@@ -1,11 +1,13 @@
 """Make: tensors of numbers that are given."""
 
+from collections.abc import Callable
 from typing import Any
 
 from dualnet.backends.keras.write_calls import several
 from dualnet.backends.keras.write_elementwise import broadcast, cast, dtype_code, operand
+from dualnet.backends.keras.write_orders import image
 from dualnet.backends.source.code import Lit, Many, code, invoke
-from dualnet.backends.source.form import Storage, Value
+from dualnet.backends.source.form import Axes, Storage, Value, axes_of, shape_of
 from dualnet.backends.source.rules import Rule, fresh, given, lies, like
 from dualnet.backends.source.writer import Frame
 from dualnet.specs.program import Held, Op, Ref, Sym
@@ -17,15 +19,29 @@ def filled(template: str) -> Rule:
     def rule(frame: Frame, op: Op) -> Value:
         fill = op.arguments.get("fill_value", op.arguments.get("value"))
         dtype = dtype_code(frame.dtype())
-        shape = frame.sizes(frame.out(), hole=False)
-        if "{fill}" in template:
-            given_fill = frame.value(fill).storage.code if isinstance(fill, (Ref, Held)) else Lit(fill, "fill")
-            if isinstance(fill, (Ref, Held)) and not isinstance(given_fill, Lit):
-                given_fill = cast(frame, frame.logical(frame.value(fill)), frame.dtype())
-            return fresh(frame, code("ops.full({}, {}, dtype={})", shape, given_fill, dtype))
-        return fresh(frame, code(f"ops.{template}({{}}, dtype={{}})", shape, dtype))
+        if "{fill}" not in template:
+            return _filled(frame, lambda shape: code(f"ops.{template}({{}}, dtype={{}})", shape, dtype))
+        given_fill = frame.value(fill).storage.code if isinstance(fill, (Ref, Held)) else Lit(fill, "fill")
+        if isinstance(fill, (Ref, Held)) and not isinstance(given_fill, Lit):
+            given_fill = cast(frame, frame.logical(frame.value(fill)), frame.dtype())
+        return _filled(frame, lambda shape: code("ops.full({}, {}, dtype={})", shape, given_fill, dtype))
 
     return rule
+
+
+def _filled(frame: Frame, made: Callable[[Any], Any]) -> Value:
+    """Enter a tensor of one number, which lies in any order as well; one that becomes an image lies as images do."""
+    assert frame.op is not None  # rules run for an op
+    axes, rank = axes_of(frame.out()), len(frame.out())
+    spatial = rank > 3 and image(frame.program, frame.op.results[0], rank)
+    order = frame.target.images(rank) if spatial else range(rank)
+
+    def fill(axes: Axes) -> Any:
+        return made(frame.sizes(shape_of(axes), hole=False))
+
+    value = frame.made(fill(tuple(axes[axis] for axis in order)), axes, tuple(axes[axis] for axis in order))
+    value.storage.fill = fill
+    return value
 
 
 def filled_like(name: str) -> Rule:

@@ -4,7 +4,7 @@ from typing import Any
 
 from dualnet.backends.source.code import Default, Lit, Var, code, invoke
 from dualnet.backends.source.form import Axes, Storage, Value, axes_of
-from dualnet.backends.source.rules import Rule, given
+from dualnet.backends.source.rules import Rule, given, zeros
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Held, Op
@@ -35,7 +35,7 @@ def recurrent(kind: str) -> Rule:
         rank = value.rank
         order = list(range(rank)) if first else [1, 0, *range(2, rank)]
         x = frame.ordered(value, order)
-        zero = all(_zeros(frame, state) for state in states)
+        zero = all(zeros(frame, state) for state in states)
         arguments = [x] if zero else [x, *(frame.logical(frame.value(state)) for state in states)]
         variables = tuple(Var(name) for name in ("y", "h", "c")[: len(op.results)])
         frame.line(variables, invoke(layer, *arguments))
@@ -79,15 +79,6 @@ def _layer(frame: Frame, op: Op, kind: str, weights: list[Value], layers: int) -
         dropout=Default(float(rate) if train.training and layers > 1 else 0.0, 0.0),
     )  # fmt: skip
     return made, {name: (weight, weight.logical) for name, weight in zip(names, weights, strict=True)}
-
-
-def _zeros(frame: Frame, argument: Any) -> bool:
-    """Return whether a state is made of zeros, which the layer starts from anyway."""
-    name = getattr(argument, "name", None)
-    for op in frame.program.root.ops():
-        if name in op.results:
-            return op.op in ("zeros", "new_zeros", "zeros_like")
-    return False
 
 
 def cell(kind: str) -> Rule:

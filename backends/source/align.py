@@ -77,6 +77,7 @@ class Aligned(Moves):
         return codes, padded[lead], mine
 
 
-def _weight(value: Value, axes: Axes) -> tuple[int, bool, bool]:
-    """Return how much a value should lead: the one with most axes, and that is computed, not held."""
-    return sum(1 for axis in axes if axis), value.placed, not value.storage.held
+def _weight(value: Value, axes: Axes) -> tuple[int, bool, bool, bool]:
+    """Return how much a value should lead: the one with most axes, and that is computed, not held or one number."""
+    storage = value.storage
+    return sum(1 for axis in axes if axis), value.placed, not storage.held, storage.fill is None

@@ -57,7 +57,13 @@ class Classes:
 
     def _chain(self, module: Written) -> list[Any] | None:
         """Return the elements of a Sequential if its lines follow one another, each a layer."""
-        if module.kind not in self.words.containers or len(module.ports) != 1 or module.extras or module.moody:
+        if (
+            module.kind not in self.words.containers
+            or len(module.ports) != 1
+            or module.extras
+            or module.moody
+            or module.varied
+        ):
             return None
         last, elements, used = module.ports[0], [], set()
         for line in module.lines:

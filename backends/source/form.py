@@ -101,6 +101,7 @@ class Storage:
     axes: Axes | None
     dtype: str
     held: str = ""
+    fill: Any = None  # the code of such a tensor with other axes, where it is one number everywhere
     forms: "dict[tuple[tuple[int, ...], ...], Storage]" = field(default_factory=dict)
 
     @property

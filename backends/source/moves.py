@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -34,8 +35,11 @@ class Moves(Page):
         return made
 
     def _moved(self, storage: Storage, axes: Axes) -> Storage:
+        if storage.fill is not None:
+            return replace(self._new(storage.fill(axes), axes, storage.dtype), fill=storage.fill)
         if key((flat(storage.physical),)) == key((flat(axes),)):
-            return self._new(self.target.reshape(self, storage, axes), axes, storage.dtype)
+            flattened = self.target.flattened if _flattens(storage.physical, axes) else None
+            return self._new(self.target.reshape(self, storage, axes), axes, storage.dtype, flattened)
         shuffled = _shuffled(storage.physical, axes)
         if shuffled is not None:
             return self._new(self.target.shuffle(self, storage, *shuffled), axes, storage.dtype)
@@ -60,9 +64,9 @@ class Moves(Page):
         self.writer.moves.append(Move(self.module.path, op, order, place))
         return self.target.transpose(self, storage, order)
 
-    def _new(self, expression: Any, axes: Axes, dtype: str) -> Storage:
+    def _new(self, expression: Any, axes: Axes, dtype: str, layer: Any = None) -> Storage:
         var = Var("y")
-        self.line((var,), expression)
+        self.line((var,), expression, layer)
         return Storage(var, axes, dtype)
 
     def logical(self, value: Value) -> Any:
@@ -96,6 +100,11 @@ class Moves(Page):
         axes = axes_of(shape)
         made = self._new(self.target.reshape(self, storage, axes), axes, storage.dtype)
         return Value(axes, made)
+
+
+def _flattens(physical: Axes, wanted: Axes) -> bool:
+    """Return whether all that happens is that every axis but the first becomes one."""
+    return len(wanted) == 2 < len(physical) and bool(wanted[0]) and key(physical[:1]) == key(wanted[:1])
 
 
 def _runs(physical: Sequence[Atom], wanted: Sequence[Atom]) -> list[tuple[Atom, ...]]:

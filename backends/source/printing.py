@@ -182,6 +182,9 @@ def variable_names(module: Written) -> dict[int, str]:
         for name in free:
             live.pop(name, None)
         for position, var in enumerate(line.targets):
+            if id(var) not in last and len(line.targets) > 1:
+                names[id(var)] = "_"
+                continue
             take = free[0] if position == 0 and len(line.targets) == 1 and free and _inherits(var, free[0]) else None
             name = take if take and take not in live else _unused(_clean(var.hint), live)
             names[id(var)] = name

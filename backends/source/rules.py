@@ -101,6 +101,12 @@ def assigned(template: str) -> Rule:
     return rule
 
 
+def zeros(frame: Frame, argument: Any) -> bool:
+    """Return whether a state is made of zeros, which a recurrent layer starts from anyway."""
+    name = getattr(argument, "name", None)
+    return any(name in op.results and op.op in ("zeros", "new_zeros", "zeros_like") for op in frame.program.root.ops())
+
+
 def drawn(value: Value) -> Any:
     """Return how memory lies, for a mask of random numbers: an order of axes; else (sizes of atoms, their order)."""
     order = lying(value)

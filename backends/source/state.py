@@ -14,6 +14,7 @@ class Target(Protocol):
     name: str
     rules: Any
     reserved: frozenset[str]
+    flattened: Any
     containers: frozenset[str]
 
     def images(self, rank: int) -> tuple[int, ...]:

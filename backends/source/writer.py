@@ -155,7 +155,9 @@ class Frame(Layered):
             self.body(scope)
             self.hint = before
             return
-        if first is None:
+        if first is not None:
+            first.varied = first.varied or first.ranks != child.ranks
+        else:
             slot = self.slot(scope.path, Made(child), module=child)
             child.parent, child.slot, child.only = self.module.self(), slot, bool(self.mode)
             self.writer.written[scope.path] = child
@@ -206,6 +208,7 @@ class Frame(Layered):
                 inside[id(storage)] = Storage(var, storage.axes, storage.dtype)
                 storages.append(storage)
                 child.ports.append(var)
+                child.ranks.append(len(storage.physical))
             frame.values[name] = Value(value.axes, inside[id(storage)])
         frame.body(scope)
         outputs = [frame.values[name] for name in scope.outputs]

@@ -52,6 +52,8 @@ class Written:
     only: bool = False  # it is called in one mode only
     others: list[Any] = field(default_factory=list)  # what it returns in training, if that is something else
     keys: tuple[str, ...] = ()  # of the dictionary that it gives back, if it gives one
+    ranks: list[int] = field(default_factory=list)  # of what it takes
+    varied: bool = False  # what it takes has another number of axes in another call
     chain: list[Any] | None = None  # the elements, where it is printed as a Sequential
 
     def self(self) -> "Written":

@@ -28,9 +28,7 @@ class BiasedBatchNorm(nn.Module):
             mean.lerp_(batch_mean, self.momentum)
             variance.lerp_(batch_variance, self.momentum)
             mean = variance = None
-        return nn.functional.batch_norm(
-            x, mean, variance, self.weight, self.bias, self.training, eps=self.eps
-        )
+        return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, self.training, eps=self.eps)
 
 
 def load_weights(model, path):

@@ -54,6 +54,7 @@ class TorchTarget:
     words: Words = field(default_factory=lambda: Words("nn.Sequential(", ")", "[{}]"))
     style: Style = field(default_factory=lambda: Style("nn.Module", "forward", "nn.ModuleList([{}])"))
     root_base: str = "nn.Module"
+    flattened: Any = field(default_factory=lambda: code("nn.Flatten()"))
 
     def images(self, rank: int) -> tuple[int, ...]:
         """Return the order in which an image of the program lies in torch."""

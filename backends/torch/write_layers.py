@@ -4,7 +4,7 @@ from typing import Any
 
 from dualnet.backends.source.code import Default, Lit, code, invoke
 from dualnet.backends.source.form import Axes, Storage, Value, appearing, axes_of
-from dualnet.backends.source.rules import Rule, fresh, given, matched
+from dualnet.backends.source.rules import Rule, fresh, given, matched, zeros
 from dualnet.backends.source.writer import Frame
 from dualnet.backends.torch.write_ops import plain
 from dualnet.specs.program import ByMode, Held, Op
@@ -210,11 +210,13 @@ def _called(frame: Frame, op: Op, layer: Any) -> tuple[Value, ...]:
 
     states = op.arguments["hx"]
     states = states if isinstance(states, tuple) else (states,)
-    codes = [frame.logical(frame.value(state)) for state in states]
-    state = codes[0] if len(codes) == 1 else code("({}, {})", *codes)
+    arguments = [frame.logical(given(frame))]
+    if not all(zeros(frame, state) for state in states):
+        codes = [frame.logical(frame.value(state)) for state in states]
+        arguments.append(codes[0] if len(codes) == 1 else code("({}, {})", *codes))
     names = ("y", "h", "c")[: len(op.results)]
     variables = tuple(Var(name) for name in names)
-    made = invoke(layer, frame.logical(given(frame)), state)
+    made = invoke(layer, *arguments)
     if len(variables) == 3:
         inner = Var("state")
         frame.line((variables[0], inner), made)

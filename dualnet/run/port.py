@@ -34,13 +34,16 @@ def other(name: str) -> str:
     return "keras" if name == "torch" else "torch"
 
 
-def spread(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return example inputs by place and by keyword: of one, a tuple, or a dictionary."""
+def spread(inputs: Any, more: Mapping[str, Any] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return example inputs by place and by keyword: of one, a tuple, or a dictionary (by place, too: 0, 1 …)."""
+    named = dict(more or {})
     if inputs is None:
-        return (), {}
+        return (), named
     if isinstance(inputs, Mapping):
-        return (), dict(inputs)
-    return (tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)), {}
+        places = sorted(name for name in inputs if isinstance(name, int))
+        rest = {name: value for name, value in inputs.items() if not isinstance(name, int)}
+        return tuple(inputs[place] for place in places), rest | named
+    return (tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)), named
 
 
 @dataclass(repr=False)
