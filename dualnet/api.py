@@ -74,13 +74,13 @@ def port(
 ) -> Ported:
     """Return the port of a live model to the other framework: ``.model .source .spec .weights .report``.
 
-    ``example_inputs`` and ``example_kwargs`` as in ``from_torch``; they are also what the certificate is drawn on (constant ones are replaced
-    by seeded normal numbers). ``to`` is "torch" or "keras" (the other framework by default). ``partial`` leaves a
-    named hole where an op cannot be expressed. Raises ``TraceError`` or ``UnsupportedError``.
+    ``example_inputs`` and ``example_kwargs`` as in ``from_torch``; they are also what the certificate is drawn on
+    (constant ones are replaced by seeded normal numbers). ``to`` is "torch" or "keras" (the other framework by
+    default). ``partial`` leaves a named hole where an op cannot be expressed. Raises ``TraceError`` or ``UnsupportedError``.
     """
     here = framework(module)
     args, kwargs = spread(example_inputs, example_kwargs)
-    inputs = {**dict(enumerate(args)), **kwargs} or None
+    inputs: dict[int | str, Any] | None = {**dict(enumerate(args)), **kwargs} or None
     made = port_model(module, inputs, to or other(here), partial=partial)
     if certificate and made.model is not None:
         made.report = certificate_of(module, made, inputs)

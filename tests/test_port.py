@@ -366,3 +366,25 @@ def test_a_buffer_that_forward_writes_is_written_in_keras_too() -> None:
     assert np.array_equal(before, made.model.seen.numpy())
     made.model(np.ones((2, 4), "float32"), training=True)
     assert not np.array_equal(before, made.model.seen.numpy())
+
+
+def test_inputs_by_place_and_by_keyword_at_once() -> None:
+    x, y = torch.randn(3, 3), torch.randn(3, 5)
+    made = dualnet.port(Several(), x, example_kwargs={"y": y})
+    assert made.report.agrees
+    assert list(made.spec.inputs) == ["x", "y"]
+    assert "def call(self, x, y):" in made.source
+
+
+def test_a_sequential_stays_a_sequential_flatten_included() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+
+        def forward(self, x: Any) -> Any:
+            return self.body(x)
+
+    made = dualnet.port(Net(), torch.randn(2, 3, 8, 8), certificate=False)
+    assert "[layers.Conv2D(4, 3), layers.ReLU(), layers.Flatten(), layers.Dense(2)]" in made.source
+    assert set(made.weights) == {"body.0.kernel", "body.0.bias", "body.3.kernel", "body.3.bias"}

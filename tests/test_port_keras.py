@@ -188,3 +188,14 @@ def test_applications_become_torch(name: str, size: int) -> None:
     expected = np.asarray(model(x, training=False))
     assert np.abs(made(x) - expected).max() < 1e-4 * np.abs(expected).max()
     assert not made.moves
+
+
+def test_a_ported_lstm_comes_back_as_one() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    there = dualnet.port(net, x, certificate=False)
+    back = dualnet.port(there.model, x, certificate=False)
+    assert "nn.LSTM(3, 4, num_layers=2, batch_first=True, bidirectional=True)" in back.source
+    expected = net(torch.from_numpy(x))[0].detach().numpy()
+    assert np.abs(back(x)[0] - expected).max() < 1e-6

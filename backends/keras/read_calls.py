@@ -22,7 +22,7 @@ HINT = "Write it with keras.ops and built-in layers."
 
 
 def _rule(layer: keras.Layer) -> Any:
-    """Return the rule of a layer's class; what a port has for batch norms and recurrent layers is known by its fields."""
+    """Return the rule of a layer's class; a port's batch norms and recurrent layers are known by their fields."""
     if {"kind", "depth", "ways", "projection"} <= vars(layer).keys():
         return ported
     named = isinstance(layer, keras.layers.BatchNormalization) and hasattr(layer, "running_variance")

@@ -64,7 +64,8 @@ def ported(s: Sheet, layer: Any, x: Any, *states: Any, training: Any = None) -> 
     options |= {"params": tuple(s.weight(getattr(layer, name), name) for name in names), "has_biases": layer.bias}
     options |= {"num_layers": layer.depth, "dropout": rate, "train": training if rate else False}
     options |= {"bidirectional": layer.ways == 2, "batch_first": True}
-    shapes = [((batch, steps, wide * layer.ways), x.dtype), *((size, x.dtype) for size in sizes)]
+    shapes: list[tuple[tuple[int, ...], str]] = [((batch, steps, wide * layer.ways), x.dtype)]
+    shapes += [(size, x.dtype) for size in sizes]
     return s.several(layer.kind, shapes, options)
 
 

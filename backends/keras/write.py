@@ -46,7 +46,7 @@ from dualnet.backends.source.printing import Style
 from dualnet.backends.source.rules import assigned
 from dualnet.backends.source.views import VIEWS
 from dualnet.backends.source.writer import Frame
-from dualnet.specs.program import Program, Sym, Tensor, usual
+from dualnet.specs.program import Program, Sym, usual
 
 assert devices is not None  # imported for what it does
 
@@ -95,8 +95,8 @@ class KerasTarget:
     )
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})
-    words: Words = Words("keras.Sequential([", "])", ".layers[{}]")
-    style: Style = Style("layers.Layer", "call", mode="training=False")
+    words: Words = Words("keras.Sequential([", "])", ".layers[{}]")  # noqa: RUF009 - frozen
+    style: Style = Style("layers.Layer", "call", mode="training=False")  # noqa: RUF009 - frozen
     root_base: str = "keras.Model"
     flattened: Any = field(default_factory=lambda: code("layers.Flatten()"))
 

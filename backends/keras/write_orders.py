@@ -2,6 +2,8 @@
 
 from dualnet.specs.program import Program, Tensor
 
+FRAMES = {"select", "reshape", "flatten", "unbind"}
+
 
 def orders(program: Program) -> list[tuple[int, ...]]:
     """Return the order of axes in which the Keras model takes each input: channels-last for images."""
@@ -42,8 +44,21 @@ def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
     rank = len(tensor.shape)
     if program.origin == "keras" or rank < 3 or not tensor.dtype.startswith("float"):
         return tuple(range(rank))
+    if rank == 5 and _film(program, name, tensor):
+        return (0, 1, 3, 4, 2)
     spatial = rank == 4 or image(program, name, rank)
     return (0, *range(2, rank), 1) if spatial else tuple(range(rank))
+
+
+def _film(program: Program, name: str, tensor: Tensor) -> bool:
+    """Return whether (N, T, C, H, W) is read as images, one by one or all of them."""
+    for op in program.root.ops():
+        shapes = [program.wires[result].shape for result in op.results]
+        if name in op.refs() and op.op in FRAMES and all(s[-3:] == tensor.shape[-3:] for s in shapes):
+            return any(
+                len(shape) == 4 and image(program, result, 4) for shape, result in zip(shapes, op.results, strict=True)
+            )
+    return False
 
 
 def image(program: Program, name: str, rank: int) -> bool:

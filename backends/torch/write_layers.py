@@ -73,7 +73,8 @@ def convolution(rank: int, transposed: bool) -> Rule:
             channels = (int(weight.shape[1]) * groups, int(weight.shape[0]))
         name = f"nn.Conv{'Transpose' if transposed else ''}{rank}d"
         made = invoke(
-            name, Lit(channels[0], "in_channels"), Lit(channels[1], "out_channels"), Lit(_short(kernel), "kernel"), **options,
+            name, Lit(channels[0], "in_channels"), Lit(channels[1], "out_channels"),
+            Lit(_short(kernel), "kernel"), **options,
             dilation=Default(_short(dilation), 1), groups=Default(groups, 1), bias=Default(bias is not None, True),
         )  # fmt: skip
         layer = frame.layer(made, _held(weight=weight, bias=bias))
@@ -195,7 +196,8 @@ def recurrent(kind: str) -> Rule:
             name, Lit(int(weights[0].shape[1]), "features"), Lit(int(weights[1].shape[1]), "hidden"),
             num_layers=Default(layers, 1), **extra, bias=Default(biases, True),
             batch_first=Default(bool(op.arguments["batch_first"]), False),
-            dropout=Default(rate.training if isinstance(rate, ByMode) else float(rate), 0.0), bidirectional=Default(both, False),
+            dropout=Default(rate.training if isinstance(rate, ByMode) else float(rate), 0.0),
+            bidirectional=Default(both, False),
         )  # fmt: skip
         layer = frame.layer(made, {n: (w, w.logical) for n, w in zip(names, weights, strict=True)}, name=kind)
         if layer is None:
