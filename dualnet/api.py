@@ -76,7 +76,8 @@ def port(
 
     ``example_inputs`` and ``example_kwargs`` as in ``from_torch``; they are also what the certificate is drawn on
     (constant ones are replaced by seeded normal numbers). ``to`` is "torch" or "keras" (the other framework by
-    default). ``partial`` leaves a named hole where an op cannot be expressed. Raises ``TraceError`` or ``UnsupportedError``.
+    default). ``partial`` leaves a named hole where an op cannot be expressed. Raises ``TraceError`` or
+    ``UnsupportedError``.
     """
     here = framework(module)
     args, kwargs = spread(example_inputs, example_kwargs)

@@ -146,7 +146,7 @@ class Scope:
                 yield from item.scopes()
 
 
-@dataclass
+@dataclass(repr=False)
 class Program:
     """A model: inputs by name, the outermost scope, the type of every wire, and its weights with their arrays.
 
@@ -168,7 +168,12 @@ class Program:
     origin: str = "torch"
     sizes: dict[str, int] = field(default_factory=dict)
     training_outputs: tuple[str, ...] = ()
+    about: str = ""
     clash: str = ""
+
+    def __repr__(self) -> str:
+        count = sum(1 for _ in self.root.ops())
+        return f"<Program {self.name}: {count} ops, {len(self.weights)} weights, {self.parameters():,} trained numbers>"
 
     @cached_property
     def readers(self) -> dict[str, list[Op]]:

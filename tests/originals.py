@@ -1,6 +1,7 @@
 """Originals: torch code of many kinds as people write it, each with an example of what it takes."""
 
 import math
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -700,3 +701,811 @@ def droppath():
             return self.h(x.mean([-2, -1]))
 
     return Net(), (torch.randn(2, 3, 9, 8),)
+
+
+@original
+def inception():
+    class BasicConv2d(nn.Module):
+        def __init__(self, i, o, **kwargs):
+            super().__init__()
+            self.conv = nn.Conv2d(i, o, bias=False, **kwargs)
+            self.bn = nn.BatchNorm2d(o, eps=0.001)
+
+        def forward(self, x):
+            return F.relu(self.bn(self.conv(x)), inplace=True)
+
+    class InceptionC(nn.Module):
+        def __init__(self, i):
+            super().__init__()
+            self.branch1x1 = BasicConv2d(i, 8, kernel_size=1)
+            self.branch7x7_1 = BasicConv2d(i, 6, kernel_size=1)
+            self.branch7x7_2 = BasicConv2d(6, 6, kernel_size=(1, 7), padding=(0, 3))
+            self.branch7x7_3 = BasicConv2d(6, 8, kernel_size=(7, 1), padding=(3, 0))
+            self.branch_pool = BasicConv2d(i, 8, kernel_size=1)
+
+        def _forward(self, x):
+            a = self.branch1x1(x)
+            b = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
+            c = F.avg_pool2d(x, kernel_size=3, stride=1, padding=1)
+            return [a, b, self.branch_pool(c)]
+
+        def forward(self, x):
+            return torch.cat(self._forward(x), 1)
+
+    class InceptionAux(nn.Module):
+        def __init__(self, i, n):
+            super().__init__()
+            self.conv0 = BasicConv2d(i, 8, kernel_size=1)
+            self.fc = nn.Linear(8, n)
+            self.fc.stddev = 0.001
+
+        def forward(self, x):
+            x = F.avg_pool2d(x, kernel_size=5, stride=3)
+            x = self.conv0(x)
+            x = F.adaptive_avg_pool2d(x, (1, 1))
+            return self.fc(torch.flatten(x, 1))
+
+    InceptionOutputs = namedtuple("InceptionOutputs", ["logits", "aux_logits"])
+
+    class Inception3(nn.Module):
+        def __init__(self, aux=True, transform_input=True):
+            super().__init__()
+            self.transform_input = transform_input
+            self.aux_logits = aux
+            self.stem = BasicConv2d(3, 8, kernel_size=3, stride=2)
+            self.mix = InceptionC(8)
+            self.aux = InceptionAux(24, 5)
+            self.dropout = nn.Dropout(0.5)
+            self.fc = nn.Linear(24, 5)
+
+        def _transform_input(self, x):
+            if self.transform_input:
+                x_ch0 = torch.unsqueeze(x[:, 0], 1) * (0.229 / 0.5) + (0.485 - 0.5) / 0.5
+                x_ch1 = torch.unsqueeze(x[:, 1], 1) * (0.224 / 0.5) + (0.456 - 0.5) / 0.5
+                x_ch2 = torch.unsqueeze(x[:, 2], 1) * (0.225 / 0.5) + (0.406 - 0.5) / 0.5
+                x = torch.cat((x_ch0, x_ch1, x_ch2), 1)
+            return x
+
+        def forward(self, x):
+            x = self._transform_input(x)
+            x = self.mix(self.stem(x))
+            aux = self.aux(x) if self.training else None
+            x = torch.flatten(self.dropout(F.adaptive_avg_pool2d(x, 1)), 1)
+            x = self.fc(x)
+            if self.training:
+                return InceptionOutputs(x, aux)
+            return x
+
+    return Inception3(), (torch.randn(2, 3, 33, 33),)
+
+
+@original
+def yolo():
+    class Conv(nn.Module):
+        default_act = nn.SiLU()
+
+        def __init__(self, c1, c2, k=1, s=1, p=None, g=1, d=1, act=True):
+            super().__init__()
+            self.conv = nn.Conv2d(c1, c2, k, s, k // 2 if p is None else p, groups=g, dilation=d, bias=False)
+            self.bn = nn.BatchNorm2d(c2)
+            self.act = self.default_act if act is True else act if isinstance(act, nn.Module) else nn.Identity()
+
+        def forward(self, x):
+            return self.act(self.bn(self.conv(x)))
+
+    class Bottleneck(nn.Module):
+        def __init__(self, c1, c2, shortcut=True, g=1, e=0.5):
+            super().__init__()
+            c_ = int(c2 * e)
+            self.cv1 = Conv(c1, c_, 1, 1)
+            self.cv2 = Conv(c_, c2, 3, 1, g=g)
+            self.add = shortcut and c1 == c2
+
+        def forward(self, x):
+            return x + self.cv2(self.cv1(x)) if self.add else self.cv2(self.cv1(x))
+
+    class C2f(nn.Module):
+        def __init__(self, c1, c2, n=1, shortcut=False, e=0.5):
+            super().__init__()
+            self.c = int(c2 * e)
+            self.cv1 = Conv(c1, 2 * self.c, 1, 1)
+            self.cv2 = Conv((2 + n) * self.c, c2, 1)
+            self.m = nn.ModuleList(Bottleneck(self.c, self.c, shortcut, e=1.0) for _ in range(n))
+
+        def forward(self, x):
+            y = list(self.cv1(x).chunk(2, 1))
+            y.extend(m(y[-1]) for m in self.m)
+            return self.cv2(torch.cat(y, 1))
+
+    class SPPF(nn.Module):
+        def __init__(self, c1, c2, k=5):
+            super().__init__()
+            c_ = c1 // 2
+            self.cv1 = Conv(c1, c_, 1, 1)
+            self.cv2 = Conv(c_ * 4, c2, 1, 1)
+            self.m = nn.MaxPool2d(k, 1, k // 2)
+
+        def forward(self, x):
+            x = self.cv1(x)
+            y1 = self.m(x)
+            y2 = self.m(y1)
+            return self.cv2(torch.cat((x, y1, y2, self.m(y2)), 1))
+
+    class DFL(nn.Module):
+        def __init__(self, c1=16):
+            super().__init__()
+            self.conv = nn.Conv2d(c1, 1, 1, bias=False).requires_grad_(False)
+            x = torch.arange(c1, dtype=torch.float)
+            self.conv.weight.data[:] = nn.Parameter(x.view(1, c1, 1, 1))
+            self.c1 = c1
+
+        def forward(self, x):
+            b, _, a = x.shape
+            return self.conv(x.view(b, 4, self.c1, a).transpose(2, 1).softmax(1)).view(b, 4, a)
+
+    def make_anchors(feats, strides, offset=0.5):
+        pts, st = [], []
+        for i, stride in enumerate(strides):
+            _, _, h, w = feats[i].shape
+            sx = torch.arange(end=w, dtype=feats[0].dtype) + offset
+            sy = torch.arange(end=h, dtype=feats[0].dtype) + offset
+            sy, sx = torch.meshgrid(sy, sx, indexing="ij")
+            pts.append(torch.stack((sx, sy), -1).view(-1, 2))
+            st.append(torch.full((h * w, 1), stride, dtype=feats[0].dtype))
+        return torch.cat(pts), torch.cat(st)
+
+    class Detect(nn.Module):
+        dynamic = False
+        export = False
+        shape = None
+
+        def __init__(self, nc=3, ch=()):
+            super().__init__()
+            self.nc, self.nl, self.reg_max = nc, len(ch), 4
+            self.no = nc + self.reg_max * 4
+            self.stride = [8, 16]
+            self.cv2 = nn.ModuleList(nn.Sequential(Conv(x, 8, 3), nn.Conv2d(8, 4 * self.reg_max, 1)) for x in ch)
+            self.cv3 = nn.ModuleList(nn.Sequential(Conv(x, 8, 3), nn.Conv2d(8, self.nc, 1)) for x in ch)
+            self.dfl = DFL(self.reg_max)
+
+        def forward(self, x):
+            for i in range(self.nl):
+                x[i] = torch.cat((self.cv2[i](x[i]), self.cv3[i](x[i])), 1)
+            if self.training:
+                return x
+            shape = x[0].shape
+            x_cat = torch.cat([xi.view(shape[0], self.no, -1) for xi in x], 2)
+            anchors, strides = (t.transpose(0, 1) for t in make_anchors(x, self.stride))
+            box, cls = x_cat.split((self.reg_max * 4, self.nc), 1)
+            lt, rb = self.dfl(box).chunk(2, 1)
+            x1y1 = anchors.unsqueeze(0) - lt
+            x2y2 = anchors.unsqueeze(0) + rb
+            dbox = torch.cat(((x1y1 + x2y2) / 2, x2y2 - x1y1), 1) * strides
+            return torch.cat((dbox, cls.sigmoid()), 1), x
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = Conv(3, 8, 3, 2)
+            self.b = C2f(8, 8, 2, True)
+            self.c = Conv(8, 16, 3, 2)
+            self.d = SPPF(16, 16)
+            self.up = nn.Upsample(None, 2, "nearest")
+            self.det = Detect(3, (8, 16))
+
+        def forward(self, x):
+            p = self.b(self.a(x))
+            q = self.d(self.c(p))
+            return self.det([p, q])
+
+    return Model(), (torch.randn(2, 3, 32, 32),)
+
+
+@original
+def cbam():
+    class BasicConv(nn.Module):
+        def __init__(self, i, o, kernel_size, stride=1, padding=0, relu=True, bn=True):
+            super().__init__()
+            self.conv = nn.Conv2d(i, o, kernel_size, stride, padding, bias=False)
+            self.bn = nn.BatchNorm2d(o, eps=1e-5, momentum=0.01) if bn else None
+            self.relu = nn.ReLU() if relu else None
+
+        def forward(self, x):
+            x = self.conv(x)
+            if self.bn is not None:
+                x = self.bn(x)
+            if self.relu is not None:
+                x = self.relu(x)
+            return x
+
+    class Flatten(nn.Module):
+        def forward(self, x):
+            return x.view(x.size(0), -1)
+
+    def logsumexp_2d(tensor):
+        tensor_flatten = tensor.view(tensor.size(0), tensor.size(1), -1)
+        s, _ = torch.max(tensor_flatten, dim=2, keepdim=True)
+        return s + (tensor_flatten - s).exp().sum(dim=2, keepdim=True).log()
+
+    class ChannelGate(nn.Module):
+        def __init__(self, c, r=2, pool_types=("avg", "max", "lp", "lse")):
+            super().__init__()
+            self.mlp = nn.Sequential(Flatten(), nn.Linear(c, c // r), nn.ReLU(), nn.Linear(c // r, c))
+            self.pool_types = pool_types
+
+        def forward(self, x):
+            channel_att_sum = None
+            for t in self.pool_types:
+                if t == "avg":
+                    raw = self.mlp(F.avg_pool2d(x, (x.size(2), x.size(3)), stride=(x.size(2), x.size(3))))
+                elif t == "max":
+                    raw = self.mlp(F.max_pool2d(x, (x.size(2), x.size(3)), stride=(x.size(2), x.size(3))))
+                elif t == "lp":
+                    raw = self.mlp(F.lp_pool2d(x, 2, (x.size(2), x.size(3)), stride=(x.size(2), x.size(3))))
+                else:
+                    raw = self.mlp(logsumexp_2d(x))
+                channel_att_sum = raw if channel_att_sum is None else channel_att_sum + raw
+            scale = torch.sigmoid(channel_att_sum).unsqueeze(2).unsqueeze(3).expand_as(x)
+            return x * scale
+
+    class ChannelPool(nn.Module):
+        def forward(self, x):
+            return torch.cat((torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)), dim=1)
+
+    class CBAM(nn.Module):
+        def __init__(self, c):
+            super().__init__()
+            self.ChannelGate = ChannelGate(c)
+            self.compress = ChannelPool()
+            self.spatial = BasicConv(2, 1, 7, padding=3, relu=False)
+
+        def forward(self, x):
+            x = self.ChannelGate(x)
+            return x * torch.sigmoid(self.spatial(self.compress(x)))
+
+    return nn.Sequential(nn.Conv2d(3, 8, 3), CBAM(8)), (torch.randn(2, 3, 12, 12),)
+
+
+@original
+def dynconv():
+    class attention2d(nn.Module):
+        def __init__(self, i, K, T):
+            super().__init__()
+            self.avgpool = nn.AdaptiveAvgPool2d(1)
+            self.fc1 = nn.Conv2d(i, 4, 1, bias=False)
+            self.fc2 = nn.Conv2d(4, K, 1)
+            self.temperature = T
+
+        def forward(self, x):
+            x = self.fc2(F.relu(self.fc1(self.avgpool(x)))).view(x.size(0), -1)
+            return F.softmax(x / self.temperature, 1)
+
+    class Dynamic_conv2d(nn.Module):
+        def __init__(self, i, o, k, padding=1, groups=1, K=4):
+            super().__init__()
+            self.o, self.i, self.k, self.padding, self.groups, self.K = o, i, k, padding, groups, K
+            self.attention = attention2d(i, K, 34)
+            self.weight = nn.Parameter(torch.randn(K, o, i // groups, k, k) * 0.1)
+            self.bias = nn.Parameter(torch.zeros(K, o))
+
+        def forward(self, x):
+            softmax_attention = self.attention(x)
+            batch_size, _, height, width = x.size()
+            x = x.view(1, -1, height, width)
+            weight = self.weight.view(self.K, -1)
+            aggregate_weight = torch.mm(softmax_attention, weight).view(-1, self.i, self.k, self.k)
+            aggregate_bias = torch.mm(softmax_attention, self.bias).view(-1)
+            output = F.conv2d(
+                x,
+                weight=aggregate_weight,
+                bias=aggregate_bias,
+                stride=1,
+                padding=self.padding,
+                groups=self.groups * batch_size,
+            )
+            return output.view(batch_size, self.o, output.size(-2), output.size(-1))
+
+    return Dynamic_conv2d(3, 6, 3), (torch.randn(2, 3, 8, 8),)
+
+
+@original
+def centernet():
+    class Net(nn.Module):
+        def __init__(self, heads, head_conv=8):
+            super().__init__()
+            self.heads = heads
+            self.base = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+            for head in self.heads:
+                fc = nn.Sequential(
+                    nn.Conv2d(8, head_conv, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(head_conv, heads[head], 1)
+                )
+                if "hm" in head:
+                    fc[-1].bias.data.fill_(-2.19)
+                self.__setattr__(head, fc)
+
+        def _nms(self, heat, kernel=3):
+            pad = (kernel - 1) // 2
+            hmax = F.max_pool2d(heat, (kernel, kernel), stride=1, padding=pad)
+            keep = (hmax == heat).float()
+            return heat * keep
+
+        def _topk(self, scores, K=6):
+            batch, cat, height, width = scores.size()
+            topk_scores, topk_inds = torch.topk(scores.view(batch, cat, -1), K)
+            topk_inds = topk_inds % (height * width)
+            topk_ys = (topk_inds / width).int().float()
+            topk_score, topk_ind = torch.topk(topk_scores.view(batch, -1), K)
+            topk_clses = (topk_ind / K).int()
+            topk_inds = self._gather(topk_inds.view(batch, -1, 1), topk_ind).view(batch, K)
+            topk_ys = self._gather(topk_ys.view(batch, -1, 1), topk_ind).view(batch, K)
+            return topk_score, topk_inds, topk_clses, topk_ys
+
+        def _gather(self, feat, ind):
+            dim = feat.size(2)
+            ind = ind.unsqueeze(2).expand(ind.size(0), ind.size(1), dim)
+            return feat.gather(1, ind)
+
+        def forward(self, x):
+            f = self.base(x)
+            z = {}
+            for head in self.heads:
+                z[head] = self.__getattr__(head)(f)
+            hm = self._nms(z["hm"].sigmoid_())
+            score, inds, clses, ys = self._topk(hm)
+            reg = z["reg"].permute(0, 2, 3, 1).contiguous()
+            reg = reg.view(reg.size(0), -1, reg.size(3))
+            z["off"] = self._gather(reg, inds)
+            z["score"] = score
+            z["cls"] = clses
+            z["ys"] = ys
+            return z
+
+    return Net({"hm": 3, "wh": 2, "reg": 2}), (torch.randn(2, 3, 8, 10),)
+
+
+@original
+def convlstm():
+    class ConvLSTMCell(nn.Module):
+        def __init__(self, input_dim, hidden_dim, kernel_size, bias):
+            super().__init__()
+            self.hidden_dim = hidden_dim
+            self.conv = nn.Conv2d(
+                input_dim + hidden_dim,
+                4 * hidden_dim,
+                kernel_size,
+                padding=(kernel_size[0] // 2, kernel_size[1] // 2),
+                bias=bias,
+            )
+
+        def forward(self, input_tensor, cur_state):
+            h_cur, c_cur = cur_state
+            combined = torch.cat([input_tensor, h_cur], dim=1)
+            combined_conv = self.conv(combined)
+            cc_i, cc_f, cc_o, cc_g = torch.split(combined_conv, self.hidden_dim, dim=1)
+            i = torch.sigmoid(cc_i)
+            f = torch.sigmoid(cc_f)
+            o = torch.sigmoid(cc_o)
+            g = torch.tanh(cc_g)
+            c_next = f * c_cur + i * g
+            return o * torch.tanh(c_next), c_next
+
+        def init_hidden(self, b, image_size):
+            h, w = image_size
+            return (
+                torch.zeros(b, self.hidden_dim, h, w, device=self.conv.weight.device),
+                torch.zeros(b, self.hidden_dim, h, w, device=self.conv.weight.device),
+            )
+
+    class ConvLSTM(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell_list = nn.ModuleList([ConvLSTMCell(3, 4, (3, 3), True), ConvLSTMCell(4, 5, (3, 3), True)])
+            self.num_layers = 2
+            self.return_all_layers = False
+
+        def forward(self, input_tensor, hidden_state=None):
+            b, _, _, h, w = input_tensor.size()
+            hidden_state = [c.init_hidden(b, (h, w)) for c in self.cell_list]
+            layer_output_list, last_state_list = [], []
+            seq_len = input_tensor.size(1)
+            cur = input_tensor
+            for index in range(self.num_layers):
+                h, c = hidden_state[index]
+                out = []
+                for t in range(seq_len):
+                    h, c = self.cell_list[index](input_tensor=cur[:, t, :, :, :], cur_state=[h, c])
+                    out.append(h)
+                cur = torch.stack(out, dim=1)
+                layer_output_list.append(cur)
+                last_state_list.append([h, c])
+            return layer_output_list[-1:], last_state_list[-1:]
+
+    return ConvLSTM(), (torch.randn(2, 3, 3, 6, 7),)
+
+
+@original
+def llama():
+    class RMSNorm(nn.Module):
+        def __init__(self, d, eps=1e-6):
+            super().__init__()
+            self.eps = eps
+            self.weight = nn.Parameter(torch.ones(d))
+
+        def _norm(self, x):
+            return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
+        def forward(self, x):
+            return self._norm(x.float()).type_as(x) * self.weight
+
+    def precompute_freqs_cis(dim, end, theta=10000.0):
+        freqs = 1.0 / (theta ** (torch.arange(0, dim, 2)[: (dim // 2)].float() / dim))
+        t = torch.arange(end)
+        return torch.polar(torch.ones_like(torch.outer(t, freqs).float()), torch.outer(t, freqs).float())
+
+    def reshape_for_broadcast(f, x):
+        ndim = x.ndim
+        shape = [d if i == 1 or i == ndim - 1 else 1 for i, d in enumerate(x.shape)]
+        return f.view(*shape)
+
+    def apply_rotary_emb(xq, xk, f):
+        xq_ = torch.view_as_complex(xq.float().reshape(*xq.shape[:-1], -1, 2))
+        xk_ = torch.view_as_complex(xk.float().reshape(*xk.shape[:-1], -1, 2))
+        f = reshape_for_broadcast(f, xq_)
+        return torch.view_as_real(xq_ * f).flatten(3).type_as(xq), torch.view_as_real(xk_ * f).flatten(3).type_as(xk)
+
+    def repeat_kv(x, n):
+        bs, slen, kv, hd = x.shape
+        return x if n == 1 else x[:, :, :, None, :].expand(bs, slen, kv, n, hd).reshape(bs, slen, kv * n, hd)
+
+    class Attention(nn.Module):
+        def __init__(self, d, h, kv):
+            super().__init__()
+            self.h, self.kv, self.hd = h, kv, d // h
+            self.wq = nn.Linear(d, d, bias=False)
+            self.wk = nn.Linear(d, kv * self.hd, bias=False)
+            self.wv = nn.Linear(d, kv * self.hd, bias=False)
+            self.wo = nn.Linear(d, d, bias=False)
+
+        def forward(self, x, start_pos: int, f, mask):
+            b, s, _ = x.shape
+            xq, xk, xv = self.wq(x), self.wk(x), self.wv(x)
+            xq = xq.view(b, s, self.h, self.hd)
+            xk = xk.view(b, s, self.kv, self.hd)
+            xv = xv.view(b, s, self.kv, self.hd)
+            xq, xk = apply_rotary_emb(xq, xk, f)
+            k = repeat_kv(xk, self.h // self.kv)
+            v = repeat_kv(xv, self.h // self.kv)
+            xq = xq.transpose(1, 2)
+            k = k.transpose(1, 2)
+            v = v.transpose(1, 2)
+            sc = torch.matmul(xq, k.transpose(2, 3)) / math.sqrt(self.hd)
+            if mask is not None:
+                sc = sc + mask
+            return self.wo(
+                torch.matmul(F.softmax(sc.float(), dim=-1).type_as(xq), v).transpose(1, 2).contiguous().view(b, s, -1)
+            )
+
+    class FF(nn.Module):
+        def __init__(self, d, m=4):
+            super().__init__()
+            h = m * ((int(2 * 4 * d / 3) + m - 1) // m)
+            self.w1 = nn.Linear(d, h, bias=False)
+            self.w2 = nn.Linear(h, d, bias=False)
+            self.w3 = nn.Linear(d, h, bias=False)
+
+        def forward(self, x):
+            return self.w2(F.silu(self.w1(x)) * self.w3(x))
+
+    class Tr(nn.Module):
+        def __init__(self, d=16, V=20):
+            super().__init__()
+            self.tok_embeddings = nn.Embedding(V, d)
+            self.a = nn.ModuleList([Attention(d, 4, 2) for _ in range(2)])
+            self.f = nn.ModuleList([FF(d) for _ in range(2)])
+            self.n = nn.ModuleList([RMSNorm(d) for _ in range(4)])
+            self.norm = RMSNorm(d)
+            self.output = nn.Linear(d, V, bias=False)
+            self.freqs_cis = precompute_freqs_cis(4, 32)
+
+        def forward(self, tokens, start_pos: int = 0):
+            _, s = tokens.shape
+            h = self.tok_embeddings(tokens)
+            f = self.freqs_cis[start_pos : start_pos + s]
+            mask = None
+            if s > 1:
+                mask = torch.full((s, s), float("-inf"), device=tokens.device)
+                mask = torch.triu(mask, diagonal=1)
+                mask = torch.hstack([torch.zeros((s, start_pos)), mask]).type_as(h)
+            for i in range(2):
+                h = h + self.a[i](self.n[2 * i](h), start_pos, f, mask)
+                h = h + self.f[i](self.n[2 * i + 1](h))
+            return self.output(self.norm(h)).float()
+
+    return Tr(), (torch.randint(0, 20, (2, 6)),)
+
+
+@original
+def t5_alibi():
+    class T5Attn(nn.Module):
+        def __init__(self, d, h):
+            super().__init__()
+            self.q = nn.Linear(d, d, bias=False)
+            self.k = nn.Linear(d, d, bias=False)
+            self.v = nn.Linear(d, d, bias=False)
+            self.o = nn.Linear(d, d, bias=False)
+            self.relative_attention_bias = nn.Embedding(8, h)
+            self.h = h
+            self.kd = d // h
+
+        @staticmethod
+        def _bucket(rp, bidirectional=True, num_buckets=8, max_distance=20):
+            rb = 0
+            if bidirectional:
+                num_buckets //= 2
+                rb += (rp > 0).to(torch.long) * num_buckets
+                rp = torch.abs(rp)
+            else:
+                rp = -torch.min(rp, torch.zeros_like(rp))
+            me = num_buckets // 2
+            small = rp < me
+            large = me + (torch.log(rp.float() / me) / math.log(max_distance / me) * (num_buckets - me)).to(torch.long)
+            large = torch.min(large, torch.full_like(large, num_buckets - 1))
+            rb += torch.where(small, rp, large)
+            return rb
+
+        def bias(self, ql, kl, bid):
+            c = torch.arange(ql, dtype=torch.long)[:, None]
+            m = torch.arange(kl, dtype=torch.long)[None, :]
+            return self.relative_attention_bias(self._bucket(m - c, bid)).permute([2, 0, 1]).unsqueeze(0)
+
+        def forward(self, x, mask, bid=False):
+            b, s = x.shape[:2]
+
+            def shape(t):
+                return t.view(b, -1, self.h, self.kd).transpose(1, 2)
+
+            sc = torch.matmul(shape(self.q(x)), shape(self.k(x)).transpose(3, 2))
+            pb = self.bias(s, s, bid) + mask
+            sc += pb
+            w = F.softmax(sc.float(), dim=-1).type_as(sc)
+            return self.o(torch.matmul(w, shape(self.v(x))).transpose(1, 2).contiguous().view(b, -1, self.h * self.kd))
+
+    class Alibi(nn.Module):
+        def __init__(self, d, h):
+            super().__init__()
+            self.register_buffer("m", torch.tensor([2 ** (-8 / h * (i + 1)) for i in range(h)])[:, None, None])
+            self.kqv = nn.Linear(d, 3 * d, bias=False)
+            self.h = h
+            self.register_buffer("mask", torch.tril(torch.ones(1, 1, 16, 16)))
+
+        def forward(self, x):
+            b, s, d = x.shape
+            k, q, v = self.kqv(x).chunk(3, dim=-1)
+            k = k.view(b, s, self.h, -1).permute(0, 2, 3, 1)
+            q = q.view(b, s, self.h, -1).transpose(1, 2)
+            v = v.view(b, s, self.h, -1).transpose(1, 2)
+            bias = (self.m * (torch.arange(s)[None, :] - torch.arange(s)[:, None])).unsqueeze(0)
+            sc = torch.matmul(q, k) / math.sqrt(d) + bias
+            sc = sc.masked_fill(self.mask[:, :, :s, :s] == 0, float("-inf"))
+            return torch.matmul(F.softmax(sc, -1), v).transpose(1, 2).reshape(b, s, -1)
+
+    class N(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e = nn.Embedding(10, 8)
+            self.a = T5Attn(8, 2)
+            self.b = T5Attn(8, 2)
+            self.c = Alibi(8, 2)
+
+        def forward(self, ids):
+            am = ids != 0
+            ext = am[:, None, None, :].to(torch.float32)
+            ext = (1.0 - ext) * -1e9
+            s = ids.shape[1]
+            sid = torch.arange(s)
+            cm = sid[None, None, :].repeat(ids.shape[0], s, 1) <= sid[None, :, None]
+            cm = cm[:, None, :, :].to(am.dtype) * am[:, None, None, :]
+            x = self.e(ids)
+            x = x + self.a(x, ext, True)
+            x = x + self.b(x, (1.0 - cm.float()) * -1e9)
+            return self.c(x)
+
+    ids = torch.randint(1, 10, (2, 6))
+    ids[1, 4:] = 0
+    return N(), (ids,)
+
+
+@original
+def mamba():
+    class Mamba(nn.Module):
+        def __init__(self, d=4, n=3, r=2):
+            super().__init__()
+            self.in_proj = nn.Linear(d, 4 * d, bias=False)
+            di = 2 * d
+            self.di, self.n, self.r = di, n, r
+            self.conv1d = nn.Conv1d(di, di, 4, groups=di, padding=3)
+            self.x_proj = nn.Linear(di, r + 2 * n, bias=False)
+            self.dt_proj = nn.Linear(r, di)
+            A = torch.arange(1, n + 1).float().repeat(di, 1)
+            self.A_log = nn.Parameter(torch.log(A))
+            self.D = nn.Parameter(torch.ones(di))
+            self.out_proj = nn.Linear(di, d, bias=False)
+
+        def forward(self, x):
+            _, length, _ = x.shape
+            x, res = self.in_proj(x).split(split_size=[self.di, self.di], dim=-1)
+            x = x.transpose(1, 2)
+            x = self.conv1d(x)[:, :, :length]
+            x = x.transpose(1, 2)
+            x = F.silu(x)
+            y = self.ssm(x)
+            return self.out_proj(y * F.silu(res))
+
+        def ssm(self, x):
+            A = -torch.exp(self.A_log.float())
+            delta, B, C = self.x_proj(x).split([self.r, self.n, self.n], dim=-1)
+            delta = F.softplus(self.dt_proj(delta))
+            dA = torch.exp(torch.einsum("b l d, d n -> b l d n", delta, A))
+            dBu = torch.einsum("b l d, b l n, b l d -> b l d n", delta, B, x)
+            h = torch.zeros((x.shape[0], self.di, self.n), device=dA.device)
+            ys = []
+            for i in range(x.shape[1]):
+                h = dA[:, i] * h + dBu[:, i]
+                ys.append(torch.einsum("b d n, b n -> b d", h, C[:, i, :]))
+            return torch.stack(ys, dim=1) + x * self.D
+
+    return Mamba(), (torch.randn(2, 5, 4),)
+
+
+@original
+def mixture_density():
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nl = nn.ModuleList([nn.Linear(6, 6) for _ in range(2)])
+            self.g = nn.ModuleList([nn.Linear(6, 6) for _ in range(2)])
+            self.mx = nn.Linear(6, 12)
+            self.pi = nn.Linear(6, 3)
+            self.sigma = nn.Linear(6, 3)
+            self.mu = nn.Linear(6, 3)
+
+        def forward(self, x, y):
+            for n, g in zip(self.nl, self.g, strict=True):
+                gate = torch.sigmoid(g(x))
+                x = gate * F.relu(n(x)) + (1 - gate) * x
+            x = self.mx(x).view(-1, 6, 2).max(-1)[0]
+            pi = F.log_softmax(self.pi(x), -1)
+            sigma = torch.exp(self.sigma(x)).clamp(1e-3, 1e3)
+            m = torch.distributions.Normal(self.mu(x), sigma)
+            return -torch.logsumexp(pi + m.log_prob(y.expand(-1, 3)), -1).mean(), m.mean
+
+    return M(), (torch.randn(3, 6), torch.randn(3, 1))
+
+
+@original
+def glow():
+    class Coupling(nn.Module):
+        def __init__(self, d, mask):
+            super().__init__()
+            self.register_buffer("mask", mask)
+            self.s = nn.Sequential(nn.Linear(d, 8), nn.Tanh(), nn.Linear(8, d), nn.Tanh())
+            self.t = nn.Sequential(nn.Linear(d, 8), nn.ReLU(), nn.Linear(8, d))
+
+        def forward(self, x):
+            xm = x * self.mask
+            s = self.s(xm) * (1 - self.mask)
+            t = self.t(xm) * (1 - self.mask)
+            return xm + (1 - self.mask) * (x * s.exp() + t), s.sum(-1)
+
+    class Glow(nn.Module):
+        def __init__(self, d=4):
+            super().__init__()
+            self.c = nn.ModuleList([Coupling(d, (torch.arange(d) % 2 == i % 2).float()) for i in range(2)])
+            self.W = nn.Parameter(torch.linalg.qr(torch.randn(d, d))[0])
+            self.loc = nn.Parameter(torch.zeros(1, d))
+            self.logs = nn.Parameter(torch.zeros(1, d))
+            self.register_buffer("initialized", torch.tensor(0, dtype=torch.uint8))
+
+        def forward(self, x):
+            ld = x.new_zeros(x.size(0))
+            x = (x + self.loc) * torch.exp(self.logs)
+            ld = ld + self.logs.sum()
+            x = x @ self.W
+            ld += torch.slogdet(self.W)[1]
+            for c in self.c:
+                x, logdet = c(x)
+                ld += logdet
+            return x, (-0.5 * (x**2 + math.log(2 * math.pi))).sum(-1) + ld
+
+    return Glow(), (torch.randn(3, 4),)
+
+
+@original
+def same_twice():
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 3)
+
+        def forward(self, q, k, v):
+            return torch.softmax(self.a(q) @ k.transpose(-2, -1), -1) @ v
+
+    x = torch.randn(2, 4, 3)
+    return M(), (x, x, x)
+
+
+@original
+def frozen_bn():
+    class FrozenBN(nn.Module):
+        def __init__(self, n):
+            super().__init__()
+            [self.register_buffer(k, torch.rand(n) + 0.5) for k in ("weight", "bias", "running_mean", "running_var")]
+
+        def forward(self, x):
+            w = self.weight.reshape(1, -1, 1, 1)
+            b = self.bias.reshape(1, -1, 1, 1)
+            rv = self.running_var.reshape(1, -1, 1, 1)
+            rm = self.running_mean.reshape(1, -1, 1, 1)
+            s = w * (rv + 1e-5).rsqrt()
+            return x * s + (b - rm * s)
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 3), FrozenBN(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+            self.fc = nn.Linear(4, 2)
+            for p in self.body.parameters():
+                p.requires_grad_(False)
+            self.fc.bias.requires_grad = False
+
+        def train(self, mode=True):
+            super().train(mode)
+            for m in self.modules():
+                if isinstance(m, nn.BatchNorm2d):
+                    m.eval()
+            return self
+
+        def forward(self, x):
+            with torch.no_grad():
+                f = self.body(x)
+            return self.fc(f.mean((2, 3)))
+
+    return M(), (torch.randn(2, 3, 8, 8),)
+
+
+@original
+def video():
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c = nn.Conv2d(3, 8, 3, padding=1)
+            self.cell = nn.LSTMCell(8, 5)
+
+        def forward(self, video):
+            b, t, c, h, w = video.shape
+            x = self.c(video.view(b * t, c, h, w))
+            x = F.adaptive_avg_pool2d(x, 1).view(b, t, -1)
+            hx, cx = torch.zeros(b, 5), torch.zeros(b, 5)
+            o = []
+            for i in range(t):
+                hx, cx = self.cell(x[:, i], (hx, cx))
+                o.append(hx)
+            return torch.stack(o, 1)
+
+    return M(), (torch.randn(2, 3, 3, 6, 6),)
+
+
+@original
+def old_data():
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = self.c(x)
+            y = x.data.clone()
+            y[y < 0] = 0
+            return x, y
+
+    return M(), (torch.randn(2, 3, 6, 6),)

@@ -26,7 +26,7 @@ COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python
 # Every word of the command line. A new one is a decision: write it here too.
 WORDS = {
     "parity": "spec --against --stages --steps --seeds --epochs --limit",
-    "port": "model --input --to --out --kwargs --weights --partial --no-check",
+    "port": "model --input --to --out --kwargs --weights --partial --force --no-check",
     "emit": "spec --to --out",
     "train": "spec --backend --epochs --batch-size --learning-rate --limit --out --resume",
     "distill": "teacher student --backend --temperature --alpha --reduction --epochs --sample --limit --out --resume",

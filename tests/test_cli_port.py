@@ -57,7 +57,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str) -> int:
-    return main(["port", *words, "--to", "torch"])
+    return main(["port", *words, "--to", "torch", "--quiet"])
 
 
 def test_a_port_writes_source_weights_and_certificate(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +156,14 @@ def test_emit_prints_or_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "class FashionMlp(nn.Module):" in printed
     assert main(["emit", "fashion_mlp", "--to", "torch", "-o", str(tmp_path / "mlp.py")]) == 0
     assert (tmp_path / "mlp.py").read_text() == printed
+
+
+def test_what_is_there_is_not_overwritten_unasked(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out.safetensors").write_bytes(b"mine")
+    words = ("cli_net.py:Net", "--input", "1x6x6", "-o", "out.py", "--no-check")
+    assert run(*words) == 2
+    assert "out.safetensors would be overwritten. Add --force" in capsys.readouterr().err
+    assert Path("out.safetensors").read_bytes() == b"mine"
+    assert run(*words, "--force") == 0
+    assert run("cli_net.py:Net", "--input", "1x6x6", "-o", "out.py", "--weights", "out.safetensors", "--force") == 2
+    assert "own weights" in capsys.readouterr().err

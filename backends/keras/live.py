@@ -1,5 +1,6 @@
 """A live ``keras.Model`` in one precision: it runs on variables of its own, and leaves the model as it found it."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -108,12 +109,13 @@ class KerasLive(Held):
 
     def _call(self, given: dict[int | str, Any], training: bool) -> Any:
         if self.flat:
-            return self.model(*(each for each in leaves(given) if tf.is_tensor(each)), training=training)
+            tensors = [each for each in leaves(given) if tf.is_tensor(each)]
+            return self.model(*handed(self.model, tensors), training=training)
         args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
         named = {name: given[name] for name in given if isinstance(name, str)}
         if isinstance(self.model, (keras.Sequential, keras.models.Model)) and hasattr(self.model, "inputs"):
             return self.model(named or (args[0] if len(args) == 1 else args), training=training)
-        return self.model(*args, **named, training=training)
+        return self.model(*handed(self.model, args), **named, training=training)
 
     def _given(self, inputs: Inputs) -> tuple[dict[int | str, Any], dict[int, Any]]:
         """Return the inputs as tensors, and those that have gradients by their number."""
@@ -164,6 +166,13 @@ class KerasLive(Held):
                 for tensor in _symbols(layer):
                     stack.enter_context(swapped(tensor, _dtype=self.dtype))
             yield
+
+
+def handed(model: Any, inputs: list[Any]) -> list[Any]:
+    """Return inputs as a model's call takes them: one by one, or as one list."""
+    taken = [p for p in inspect.signature(model.call).parameters.values() if p.name not in ("training", "mask")]
+    single = len(taken) == 1 and taken[0].kind is not inspect.Parameter.VAR_POSITIONAL
+    return [inputs] if single and len(inputs) > 1 else inputs
 
 
 def made(make: Callable[[str], Any], dtype: str) -> Any:
@@ -224,6 +233,7 @@ def _counts(variable: Any) -> bool:
 
 def _copied(variable: Any, dtype: str) -> Any:
     kind = dtype if tf.as_dtype(variable.dtype).is_floating else variable.dtype
+    kind = {"float64": "complex128"}.get(dtype, "complex64") if tf.as_dtype(variable.dtype).is_complex else kind
     return tf.Variable(tf.cast(tf.convert_to_tensor(variable.value), kind), trainable=variable.trainable)
 
 

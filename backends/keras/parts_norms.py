@@ -16,12 +16,14 @@ class BatchNormalization(layers.BatchNormalization):
         axes = [axis for axis in range(len(x.shape)) if axis != self.axis % len(x.shape)]
         shape = [1] * len(x.shape)
         shape[self.axis] = x.shape[self.axis]
+        given, keep = x.dtype, self.momentum
+        x = ops.cast(x, self.variable_dtype)  # statistics are not taken in half precision
         if training and self.trainable:
             mean, variance = ops.moments(x, axes=axes)
             count = ops.cast(ops.size(x) // x.shape[self.axis], x.dtype)
             unbiased = variance * count / ops.maximum(count - 1, 1)
-            self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
-            self.moving_variance.assign(self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum))
+            self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+            self.moving_variance.assign(self.moving_variance * keep + unbiased * (1.0 - keep))
         else:
             mean, variance = self.moving_mean, self.moving_variance
         scale = ops.rsqrt(variance + self.epsilon)
@@ -30,7 +32,7 @@ class BatchNormalization(layers.BatchNormalization):
         shift = -mean * scale
         if self.center:
             shift = shift + self.beta
-        return x * ops.reshape(scale, shape) + ops.reshape(shift, shape)
+        return ops.cast(x * ops.reshape(scale, shape) + ops.reshape(shift, shape), given)
 
 
 class CumulativeBatchNormalization(BatchNormalization):
@@ -50,8 +52,8 @@ class CumulativeBatchNormalization(BatchNormalization):
 class InstanceNormalization(layers.Layer):
     """PyTorch's instance normalisation with running statistics: they are what evaluation uses."""
 
-    def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, affine=False):
-        super().__init__()
+    def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, affine=False, **options):
+        super().__init__(**options)
         self.axis, self.momentum, self.epsilon, self.affine = axis, momentum, epsilon, affine
 
     def build(self, shape):

@@ -40,8 +40,9 @@ class Recurrent(layers.Layer):
         bias=True,
         dropout=0.0,
         projection=0,
+        **options,
     ):
-        super().__init__()
+        super().__init__(**options)
         self.kind, self.hidden, self.depth, self.ways = (
             kind,
             hidden,

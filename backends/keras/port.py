@@ -9,7 +9,7 @@ from dualnet.backends.keras import device as devices  # first: it decides how Te
 
 import keras  # isort: skip
 
-from dualnet.backends.keras.live import KerasLive, made, variable
+from dualnet.backends.keras.live import KerasLive, handed, made, variable
 from dualnet.backends.keras.read import carries as ways
 from dualnet.backends.keras.read import read as read_model
 from dualnet.backends.keras.write import write
@@ -28,7 +28,7 @@ def arrays(value: Any) -> Any:
 
 def read(model: keras.Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Program:
     """Return the program of a model; the inputs are an example for one that does not know its own."""
-    return read_model(model, kwargs or args or None)
+    return read_model(model, kwargs or tuple(handed(model, list(args))) or None)
 
 
 def vocabulary(model: keras.Model) -> int:
@@ -77,7 +77,8 @@ def ported(document: Document, model: keras.Model, dtype: str, carries: list[Car
 
 def call(model: keras.Model, inputs: list[Any]) -> list[Any]:
     """Return a written model's outputs in evaluation mode."""
-    given = model(*(keras.ops.convert_to_tensor(each) for each in inputs), training=False)
+    tensors = [keras.ops.convert_to_tensor(each) for each in inputs]
+    given = model(*handed(model, tensors), training=False)
     return [np.asarray(each) for each in _listed(given)]
 
 

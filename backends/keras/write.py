@@ -96,7 +96,14 @@ class KerasTarget:
     reserved: frozenset[str] = field(default_factory=_reserved)
     containers: frozenset[str] = frozenset({"Sequential"})
     words: Words = Words("keras.Sequential([", "])", ".layers[{}]")  # noqa: RUF009 - frozen
-    style: Style = Style("layers.Layer", "call", mode="training=False")  # noqa: RUF009 - frozen
+    style: Style = Style(  # noqa: RUF009 - frozen
+        "layers.Layer",
+        "call",
+        mode="training=False",
+        joined=True,
+        above="@keras.saving.register_keras_serializable()",
+        rest="**options",
+    )
     root_base: str = "keras.Model"
     flattened: Any = field(default_factory=lambda: code("layers.Flatten()"))
 
@@ -176,13 +183,15 @@ def assemble(program: Program, made: Document, classes: list[str]) -> str:
     framework += ["import tensorflow as tf"] if _reads(body, "tf") else []
     names = [name for name in ("layers", "ops") if _reads(body, name)]
     framework += [f"from keras import {', '.join(names)}"] if names else []
-    head = f'"""{program.name}, ported{_origin(program)}."""\n\n'
+    head = f'"""{program.name}{_origin(program)}."""\n\n'
     top = "\n".join(imports) + "\n\n" if imports else ""
     return head + top + "\n".join(framework) + "\n\n\n" + body + "\n"
 
 
 def _origin(program: Program) -> str:
-    return {"torch": " from PyTorch", "keras": ""}.get(program.origin, "")
+    if program.about:
+        return ", from a spec"
+    return {"torch": ", ported from PyTorch", "keras": ", ported from Keras"}[program.origin]
 
 
 def _reads(body: str, name: str) -> bool:
@@ -211,11 +220,14 @@ def _parts(names: set[str]) -> list[str]:
         for word in dict.fromkeys(node.id for node in names):
             if word != name and word not in local and _own(word):
                 add(word)
-        found[name] = source
+        found[name] = REGISTERED + source if source.startswith("class ") else source
 
     for name in sorted(names):
         add(name)
     return list(found.values())
+
+
+REGISTERED = "@keras.saving.register_keras_serializable()\n"
 
 
 def _own(name: str) -> bool:
@@ -242,8 +254,9 @@ def _build(program: Program, made: Document) -> list[str]:
     layout = "; ".join(made.layouts)
     lines += [f'    """Return the model, with the weights of a .safetensors file if given. It takes {layout}."""']
     lines += [f"    model = {made.root}()"]
-    if not made.gaps:
-        lines += [f"    model({', '.join(given)}{mode})  # makes every variable"]
+    inputs = given[0] if len(given) == 1 else f"[{', '.join(given)}]"
+    why = "makes every variable" + ("; fill the holes first" if made.gaps else "")
+    lines += [f"    model({inputs}{mode})  # {why}"]
     if made.frozen and not made.gaps:
         lines += [f"    for name in {json.dumps(made.frozen)}:", "        variable(model, name).trainable = False"]
     if made.carries:

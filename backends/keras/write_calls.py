@@ -53,6 +53,7 @@ CALLS: dict[str, Rule] = {
     "linalg_eigvalsh": logical_call("ops.eigh({})[0]", "input"),
     "linalg_svdvals": logical_call("ops.svd({}, compute_uv=False)", "A"),
     "linalg_slogdet": logical_call("ops.slogdet({})", "A"),
+    "slogdet": logical_call("ops.slogdet({})", "input"),
     "logdet": logical_call("ops.slogdet({})[1]", "input"),
     "linalg_pinv": logical_call("ops.pinv({})", "input"),
     "linalg_inv": logical_call("ops.inv({})", "A"),

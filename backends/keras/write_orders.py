@@ -52,12 +52,15 @@ def _order(program: Program, name: str, tensor: Tensor) -> tuple[int, ...]:
 
 def _film(program: Program, name: str, tensor: Tensor) -> bool:
     """Return whether (N, T, C, H, W) is read as images, one by one or all of them."""
+    names = {name}
     for op in program.root.ops():
-        shapes = [program.wires[result].shape for result in op.results]
-        if name in op.refs() and op.op in FRAMES and all(s[-3:] == tensor.shape[-3:] for s in shapes):
-            return any(
-                len(shape) == 4 and image(program, result, 4) for shape, result in zip(shapes, op.results, strict=True)
-            )
+        shapes = {result: program.wires[result].shape for result in op.results}
+        if not names.intersection(op.refs()) or any(shape[-3:] != tensor.shape[-3:] for shape in shapes.values()):
+            continue
+        if op.op == "slice":
+            names.update(op.results)
+        elif op.op in FRAMES and any(len(shapes[each]) == 4 and image(program, each, 4) for each in shapes):
+            return True
     return False
 
 

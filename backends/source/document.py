@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dualnet.backends.source.classes import Classes
 from dualnet.backends.source.form import appearing, fine, flat
-from dualnet.backends.source.printing import Style, class_text
+from dualnet.backends.source.printing import class_text
 from dualnet.backends.source.state import Gap, Move, Target, Writer
 from dualnet.backends.source.writer import write
 from dualnet.backends.source.written import Reach, Written
@@ -70,7 +70,7 @@ def document(
     ]
     texts = []
     for each in classes.found:
-        style = Style(target.root_base, target.style.method, target.style.listed, target.style.mode)
+        style = replace(target.style, base=target.root_base)
         own = style if each.modules[0] is root else target.style
         texts.append(class_text(each, classes, own, _about(each.modules)))
     made.source = assemble(program, made, texts)
@@ -103,7 +103,7 @@ AXES = {"torch": {3: "NCL", 4: "NCHW", 5: "NCDHW"}, "keras": {3: "NLC", 4: "NHWC
 def _layout(name: str, order: tuple[int, ...], origin: str) -> str:
     letters = AXES[origin].get(len(order))
     if letters is None or order == tuple(range(len(order))):
-        return f"{name} as the original"
+        return f"{name} in the original's order"
     return f"{name} as ({', '.join(letters[axis] for axis in order)})"
 
 
@@ -143,4 +143,4 @@ def refused(program: Program, target: Target, gaps: list[Gap]) -> UnsupportedErr
     kinds = {(gap.op, gap.path, gap.help): gap for gap in gaps}
     listed = "\n".join(f"  {gap}" for gap in kinds.values())
     what = f"{program.name} cannot be written for {target.name} as it is. What stands in the way:"
-    return UnsupportedError(f"{what}\n{listed}\nA partial port leaves a named hole for each.")
+    return UnsupportedError(f"{what}\n{listed}\nA partial port (partial=True, --partial) leaves a named hole for each.")

@@ -22,6 +22,9 @@ class Style:
     method: str
     listed: str = "[{}]"
     mode: str = ""
+    joined: bool = False  # whether a model takes several inputs as one
+    above: str = ""  # the decorator of a class
+    rest: str = ""  # what else a constructor takes, and hands on
 
 
 def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
@@ -64,20 +67,24 @@ def class_text(made: Class, classes: Classes, style: Style, about: str) -> str:
         body.append((", ".join(names[id(var)] for var in line.targets), text, line.mode))
     returns = [calling.text(value) for value in module.returns]
     others = [calling.text(value) for value in module.others]
-    lines = [f"class {made.name}({style.base}):", f'    """{about}"""', ""]
+    lines = [style.above] if style.above else []
+    lines += [f"class {made.name}({style.base}):", f'    """{about}"""', ""]
     init = _constructor(module, made_texts, style)
     kept = [f"self.{name} = {name}" for name in in_call]
     if init or made.parameters or kept:
-        signature = ", ".join(["self", *made.parameters])
+        signature = ", ".join(["self", *made.parameters, *([style.rest] if style.rest else [])])
         lines += fitted(f"    def __init__({signature}):")
-        lines += ["        super().__init__()"]
+        lines += [f"        super().__init__({style.rest})"]
         lines += [each for text in [*kept, *init] for each in fitted(f"        {text}")]
         lines += [""]
     if module.only and style.mode and not any(m.module or "Seed" not in t for m, t in _made(module, made_texts)):
         lines[-1:] = ["        self.built = True  # it is not called when the model is built, and holds no weights", ""]
     ports = [names[id(var)] for var in module.ports]
-    signature = ", ".join(["self", *ports, *([style.mode] if module.moody and style.mode else [])])
+    given = style.joined and module.parent is None and len(ports) > 1
+    taken = ["inputs"] if given else ports
+    signature = ", ".join(["self", *taken, *([style.mode] if module.moody and style.mode else [])])
     lines += fitted(f"    def {style.method}({signature}):")
+    lines += [f"        {', '.join(ports)} = inputs"] if given else []
     lines += [each for text in _body(body, returns, others, module, style) for each in fitted(f"        {text}")]
     return "\n".join(lines)
 

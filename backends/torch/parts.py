@@ -44,4 +44,7 @@ def load_weights(model, path):
             first, last = entry["data_offsets"]
             flat = torch.frombuffer(data[first:last], dtype=types[entry["dtype"]])
             arrays[name] = flat.reshape(entry["shape"])
-    model.load_state_dict(arrays, strict=False)
+    found = model.load_state_dict(arrays, strict=False)
+    left = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
+    if left or found.unexpected_keys:
+        raise ValueError(f"{path} lacks {left} and has {found.unexpected_keys}, which the model has not")

@@ -18,6 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.distributions import Distribution
 from torch.nn import functional
 from torch.nn.modules import batchnorm, transformer
 from torch.utils import _pytree as pytree
@@ -86,6 +89,10 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     # it looks at the mask's values to choose a kernel; the mask says the same to every kernel
     transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
+    # the one orders products by the sizes at hand, the other looks at values
+    ordered, torch.backends.opt_einsum.enabled = torch.backends.opt_einsum.enabled, False
+    checked = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
     gaussian, functional.gaussian_nll_loss = functional.gaussian_nll_loss, _gaussian_nll_loss
     ctc, functional.ctc_loss = functional.ctc_loss, _ctc_loss
     chunked = getattr(functional, "linear_cross_entropy", None)  # torch 2.13 has it
@@ -95,10 +102,14 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
     for each in averages:
         each.momentum = CUMULATIVE
     module.train(training)
+    Tensor.data = property(_data, DATA.__set__)  # x.data leaves no trace; x.detach() does
     try:
         yield
     finally:
+        del Tensor.data  # what it inherits is there again
         functional.gaussian_nll_loss, functional.ctc_loss = gaussian, ctc
+        torch.backends.opt_einsum.enabled = ordered
+        Distribution.set_default_validate_args(checked)
         if chunked is not None:
             functional.linear_cross_entropy = chunked
         for each in averages:
@@ -107,6 +118,16 @@ def _mode(module: nn.Module, training: bool) -> Iterator[None]:
         transformer._detect_is_causal_mask = causal
         for each, was in before.items():
             each.training = was
+
+
+DATA = torch._C.TensorBase.data
+
+
+def _data(tensor: Tensor) -> Tensor:
+    """Return ``tensor.data``; of what is computed while a model is traced, ``tensor.detach()``."""
+    computed = isinstance(tensor, FunctionalTensor) or (type(tensor) is FakeTensor and not tensor.is_leaf)
+    found: Tensor = tensor.detach() if computed else DATA.__get__(tensor)
+    return found
 
 
 def _gaussian_nll_loss(
@@ -168,7 +189,7 @@ def _why(error: Exception) -> str:
     place = re.findall(r'File "([^"]+)", line (\d+), in', text)
     mine = [f"{name}:{line}" for name, line in place if "/torch/" not in name]
     if "data-dependent" in text:
-        first = "what it does depends on the values of tensors, and a trace goes one way only. torch.where goes both"
+        first = "an if or a loop asks for the values of tensors, and one run cannot show both ways; use torch.where"
     return f"{first} ({mine[-1]})" if mine else first
 
 

@@ -137,7 +137,8 @@ def assemble(program: Program, made: Document, classes: list[str]) -> str:
     own = [inspect.getsource(getattr(parts, name)).rstrip() for name in sorted(made.parts)]
     body = "\n\n\n".join([*own, *holes(made), *classes, *_build(program, made), *_loading(made)])
     names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    head = f'"""{program.name}, ported{" from Keras" if program.origin == "keras" else ""}."""\n\n'
+    origin = ", from a spec" if program.about else ", ported from Keras" if program.origin == "keras" else ""
+    head = f'"""{program.name}{origin}."""\n\n'
     top = "".join(f"import {name}\n" for name in ("json", "math") if name in names)
     lines = ["import torch"] if "torch" in names else []
     lines += ["import torch.nn.functional as F"] if "F" in names else []

@@ -67,6 +67,7 @@ def _port(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb.add_argument("--kwargs", default="", metavar="JSON", help="arguments of the class or function")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="a state_dict as .safetensors, or .weights.h5")
     verb.add_argument("--partial", action="store_true", help="leave a named hole where an op cannot be written")
+    verb.add_argument("--force", action="store_true", help="overwrite files that are there")
     verb.add_argument("--no-check", action="store_true", help="draw no certificate")
 
 

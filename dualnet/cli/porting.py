@@ -1,7 +1,9 @@
 """The verbs ``port`` and ``emit``: source out of live models and out of specs."""
 
+import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 from dualnet import api, store
@@ -18,28 +20,38 @@ from dualnet.run.port import port as port_model
 
 def port(arguments: Namespace) -> int:
     """Port a model, write source, weights and certificate, and print the certificate; 0 if the two agree, else 1."""
+    start = time.perf_counter()
+    say = _speaker(arguments)
+    say(f"running {arguments.model}")
     model = source.model_of(arguments.model, arguments.kwargs)
     if arguments.weights:
         source.fill(model, arguments.weights)
     inputs = source.inputs_of(arguments.input, model, arguments.model)
     to = arguments.to or other(framework(model))
     path = _out(arguments, to)
-    start = time.perf_counter()
+    say(f"reading it, and writing it for {to}")
     made = port_model(model, inputs, to, partial=arguments.partial)
-    seconds = time.perf_counter() - start
     if made.model is not None and not arguments.no_check:
-        _certify(model, made, inputs)
+        say("comparing the two, in float32 and float64, in both modes")
+        made.report = certificate_of(model, made, inputs)
     places = made.save(path)
-    if made.report is not None and made.model is not None:
+    if made.report is not None:
+        say("running the written file in a process of its own")
         made.report.stages.append(alone(made, _arrays(made, inputs), *places[:2]))
         places = made.save(path)
-    _tell(made, seconds, [str(place) for place in places])
+    _tell(made, time.perf_counter() - start, [str(place) for place in places])
     write(arguments.json, made.to_data())
     return 0 if made.report is None or made.report.agrees else 1
 
 
-def _certify(model: Any, made: Ported, inputs: Any) -> None:
-    made.report = certificate_of(model, made, inputs)
+def _speaker(arguments: Namespace) -> Callable[[str], None]:
+    """Return what tells a person what is being done: some steps take seconds."""
+
+    def say(text: str) -> None:
+        if not arguments.quiet:
+            print(f"{text} …", file=sys.stderr, flush=True)
+
+    return say
 
 
 def _arrays(made: Ported, inputs: Any) -> list[Any]:
@@ -66,14 +78,25 @@ def _out(arguments: Namespace, to: str) -> Any:
     if not path.parent.is_dir():
         msg = f"{path}: there is no folder {path.parent}."
         raise DataError(msg)
+    written = [path, path.with_suffix(".safetensors"), path.with_suffix(".report.json")]
+    if arguments.weights and arguments.weights.resolve() in [place.resolve() for place in written]:
+        msg = f"{arguments.weights} would be overwritten by the port's own weights. Name another file by -o."
+        raise DataError(msg)
+    there = [str(place) for place in written if place.exists()]
+    if there and not arguments.force:
+        msg = f"{' and '.join(there)} would be overwritten. Add --force, or name another file by -o."
+        raise DataError(msg)
     return path
 
 
 def _tell(made: Ported, seconds: float, places: list[str]) -> None:
     if made.report is not None:
         print(table.parity(made.report))
+    else:
+        why = f"{len(made.document.gaps)} holes are to be filled first" if made.document.gaps else "--no-check"
+        print(f"{made.spec.name}: not checked ({why})")
     layouts = "; ".join(made.document.layouts)
-    print(f"\nported in {seconds:.1f} s: {len(made.weights)} weights; it takes {layouts}")
+    print(f"\nported in {seconds:.1f} s in all: {len(made.weights)} weights; it takes {layouts}")
     print(f"transposes left: {len(made.moves)}")
     for move in made.moves[:10]:
         print(f"  {move}")

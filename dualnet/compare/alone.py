@@ -29,7 +29,7 @@ if sys.argv[5] == "torch":
     with torch.no_grad():
         outputs = model(*[torch.from_numpy(array) for array in inputs])
 else:
-    outputs = model(*inputs, training=False)
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
 outputs = list(outputs.values()) if isinstance(outputs, dict) else outputs
 outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
 np.savez(sys.argv[4], **{f"{index:03d}": np.asarray(output) for index, output in enumerate(outputs)})

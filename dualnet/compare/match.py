@@ -10,7 +10,8 @@ from dualnet.backends.draws import FIRST, LAST, Arrays, Order
 from dualnet.backends.live import Fact, Inputs, adapter, framework
 from dualnet.compare.certify import certify, given
 from dualnet.compare.report import Report
-from dualnet.errors import WeightsError, did_you_mean
+from dualnet.errors import SpecError, WeightsError, did_you_mean
+from dualnet.run.port import porter
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves
 
@@ -33,7 +34,10 @@ def check(
     """
     sides = framework(left), framework(right)
     ours, theirs = (adapter(each) for each in sides)
-    arrays = given(inputs)
+    if inputs is None:
+        msg = "check of two live models needs inputs: an array, a tuple of them, or a dictionary by keyword."
+        raise SpecError(msg)
+    arrays = given(porter(sides[0]).arrays(inputs))
     orders = _in_orders(ours, theirs, right, arrays)
     ours.build(left, arrays, ())
     theirs.build(right, arrays, orders)
@@ -51,6 +55,9 @@ def check(
         strict=False,
         note=found.note,
     )
+    if report.stage("forward").verdict == "not checked":
+        msg = f"the models cannot be run on these inputs: {report.stage('forward').skipped}"
+        raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
     return report
 

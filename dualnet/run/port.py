@@ -98,8 +98,9 @@ class Ported:
             "notes": self.notes,
         }
 
-    def save(self, path: Path) -> list[Path]:
+    def save(self, path: str | Path) -> list[Path]:
         """Write ``path`` (source), and beside it .safetensors and .report.json; return what was written."""
+        path = Path(path)
         places = [path, path.with_suffix(".safetensors"), path.with_suffix(".report.json")]
         store.save(places[1], self.weights)
         store.write_text(places[2], json.dumps(self.to_data(), indent=2) + "\n")
@@ -140,7 +141,7 @@ def program_of(spec: Spec) -> Program:
     model.eval()
     inputs = [np.zeros((2, *shape), "float32") for shape in spec.inputs.values()]
     program: Program = porter("torch").read(model, tuple(inputs), {})
-    program.name = _camel(spec.name)
+    program.name, program.about = _camel(spec.name), spec.about or "a spec"
     renamed(program, dict(zip(program.inputs, spec.inputs, strict=True)))
     for scope in program.root.scopes():
         if scope.path and scope.kind == "Block":
