@@ -4,7 +4,8 @@ from typing import Any
 
 from dualnet.backends.keras.write.spatial import unbatched
 from dualnet.backends.source.code import Default, Lit, code, invoke
-from dualnet.backends.source.form import Axes, Value, appearing, axes_of, flat, key
+from dualnet.backends.source.features import last
+from dualnet.backends.source.form import Axes, Value, appearing, axes_of, key
 from dualnet.backends.source.rules import Rule, drawn, given, kept, lies, like, matched
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
@@ -21,7 +22,7 @@ def linear(frame: Frame, op: Op) -> Value:
 
 
 def _linear(frame: Frame, value: Value, weight: Value, bias: Value | None) -> Value:
-    lead, features = _last(frame, value)
+    lead, features = last(frame, value)
     lead = lead or ((),) * (value.rank - 1)
     new = axes_of((weight.shape[0],))[0] if weight.rank > 1 else ()
     logical, physical = (*value.logical[:-1], new), (*lead, new)
@@ -62,26 +63,6 @@ def _turned(frame: Frame, weight: Value) -> Any:
     if key(weight.storage.physical) == key(weight.logical):
         return code("ops.transpose({})", frame.code(weight.storage))
     return frame.code(frame.form(weight, wanted))
-
-
-def _last(frame: Frame, value: Value) -> tuple[Axes, tuple[Any, ...]]:
-    """Return the physical axes in front, and the features in memory's order if memory has them at the end."""
-    wanted = {id(atom) for atom in value.logical[-1]}
-    lying = list(value.storage.physical)
-    taken: list[Any] = []
-    seen: set[int] = set()
-    while lying and seen != wanted and all(id(atom) in wanted for atom in lying[-1]):
-        axis = lying.pop()
-        taken = [*axis, *taken]
-        seen |= {id(atom) for atom in axis}
-    if not wanted and lying and not lying[-1]:
-        lying.pop()
-        return tuple(lying), ()
-    rest = {id(atom) for atom in flat(tuple(lying))}
-    if seen == wanted and not rest & wanted:
-        return tuple(lying), tuple(taken)
-    order = [axis for axis in appearing(value) if axis != value.rank - 1]
-    return tuple(value.logical[axis] for axis in order), value.logical[-1]
 
 
 def dropout(frame: Frame, op: Op) -> Value:

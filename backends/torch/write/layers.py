@@ -3,6 +3,7 @@
 from typing import Any
 
 from dualnet.backends.source.code import Default, Lit, code, invoke
+from dualnet.backends.source.features import last
 from dualnet.backends.source.form import Axes, Storage, Value, appearing, axes_of
 from dualnet.backends.source.rules import Rule, fresh, given, matched, zeros
 from dualnet.backends.source.writer import Frame
@@ -30,8 +31,6 @@ def linear(frame: Frame, op: Op) -> Value:
     value, weight, bias = frame.settled_weight(given(frame)), given(frame, "weight"), frame.tensor("bias")
     if weight.rank != 2 or not frame.free(weight, bias):
         return plain(frame, op)  # type: ignore[no-any-return]
-    from dualnet.backends.source.features import last
-
     lead, features = last(frame, value)
     pieces = matched(frame, weight, 1, value.logical[-1])
     if pieces is None:
