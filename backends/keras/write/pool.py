@@ -130,6 +130,31 @@ def _divisors(sizes: Any, kernel: Any, stride: Any, padding: Any, out: Any, coun
     return None if full else rows
 
 
+def globally(frame: Frame, op: Op, value: Value, x: Any, kind: str) -> Value:
+    """Write pooling over whole images; their axes go at once where all that follows flattens them."""
+    rank = value.rank - 2
+    sizes, axes = (
+        tuple(int(size) for size in value.shape[2:]),
+        Lit(tuple(range(1, rank + 1)) if rank > 1 else 1, "axis"),
+    )
+    if kind == "max":  # of equal values PyTorch's takes the first, Keras's shares the gradient
+        frame.writer.parts.add("max_pool_by_axis")
+        size, ones = Lit(sizes, "size"), (1,) * rank
+        made = invoke("max_pool_by_axis", x, size, strides=size, padding=((0, 0),) * rank, dilation=ones)
+        return spatial(frame, value, made, None, ones)
+    readers = [each.op for each in frame.program.root.ops() if op.results[0] in each.refs()]
+    flat = bool(readers) and set(readers) <= FLATTENS and op.results[0] not in frame.program.outputs
+    layer = invoke(f"layers.GlobalAveragePooling{rank}D", keepdims=Default(not flat, False))
+    made = invoke("ops.mean", x, axis=axes, keepdims=Default(not flat, False))
+    if not flat:
+        return spatial(frame, value, made, None, (1,) * rank, layer)
+    batch, channels = value.logical[:2]
+    return frame.made(made, (batch, channels, *((),) * rank), (batch, channels), layer=layer)
+
+
+FLATTENS = {"flatten", "reshape", "view", "squeeze"}
+
+
 def adaptive(kind: str, rank: int) -> Rule:
     """Return the rule of ``adaptive_avg_pool1d`` … ``adaptive_max_pool3d``."""
 
@@ -143,18 +168,7 @@ def adaptive(kind: str, rank: int) -> Rule:
         x, out = channels_last(frame, value), _sizes(frame, bare)
         sizes = [int(size) for size in value.shape[2:]]
         if set(out) == {1}:
-            name = "Average" if kind == "avg" else "Max"
-            layer = invoke(f"layers.Global{name}Pooling{rank}D", keepdims=Lit(True, "keepdims"))
-            target = "ops.mean" if kind == "avg" else "ops.max"
-            axes = tuple(range(1, rank + 1)) if rank > 1 else 1
-            made = code(f"{target}({{}}, axis={{}}, keepdims=True)", x, Lit(axes, "axis"))
-            if kind == "max":  # of equal values PyTorch's takes the first, Keras's shares the gradient
-                frame.writer.parts.add("max_pool_by_axis")
-                sizes_ = Lit(tuple(sizes), "size")
-                made = invoke(
-                    "max_pool_by_axis", x, sizes_, strides=sizes_, padding=((0, 0),) * rank, dilation=(1,) * rank
-                )
-            return unbatched(spatial(frame, value, made, None, out, layer if kind == "avg" else None), bare)
+            return unbatched(globally(frame, op, value, x, kind), bare)
         if all(size % int(o) == 0 for size, o in zip(sizes, out, strict=True)) and rank < 3:
             window = tuple(size // int(o) for size, o in zip(sizes, out, strict=True))
             name = "AveragePooling" if kind == "avg" else "MaxPooling"
