@@ -41,4 +41,4 @@ def test_the_commands_exist() -> None:
 
 
 def test_no_placeholder_is_left() -> None:
-    assert "@" not in README
+    assert "@" not in README.replace("@keras.saving.", "")  # a decorator is none
