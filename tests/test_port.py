@@ -441,3 +441,22 @@ def test_live_pairs_that_cannot_run_are_refused() -> None:
         dualnet.check(module, made.model)
     with pytest.raises(SpecError, match="cannot be run on these inputs"):
         dualnet.check(module, made.model, example[0][:, :2])
+
+
+class Drops(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 6)
+
+    def forward(self, x: Any) -> Any:
+        x = self.linear(x)
+        if self.training:
+            x = torch.dropout(x, 0.5, True)
+        return x * 2.0
+
+
+def test_dropout_that_only_training_has_is_a_layer_that_only_acts_there() -> None:
+    made = dualnet.port(Drops(), torch.randn(8, 4))
+    assert made.report.agrees, str(made.report)
+    assert "layers.Dropout(0.5)" in made.source
+    assert "if training" not in made.source
