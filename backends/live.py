@@ -84,6 +84,13 @@ def flattened(value: Any) -> Iterator[Any]:
         yield value
 
 
+def listed(outputs: Any) -> list[Any]:
+    """Return what a model gives back as a list: a dictionary's values, a sequence, or the one thing."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
 class Held:
     """A model's variables by the source's names: the half of ``Live`` that is the same in every framework."""
 

@@ -177,12 +177,17 @@ class Program:
 
     @cached_property
     def readers(self) -> dict[str, list[Op]]:
-        """The ops that read each weight."""
+        """The ops that read each wire."""
         found: dict[str, list[Op]] = {}
         for op in self.root.ops():
-            for name in op.held():
+            for name in dict.fromkeys(op.refs()):
                 found.setdefault(name, []).append(op)
         return found
+
+    @cached_property
+    def makers(self) -> dict[str, Op]:
+        """The op that makes each wire."""
+        return {name: op for op in self.root.ops() for name in op.results}
 
     @property
     def dtype(self) -> str:

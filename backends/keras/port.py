@@ -1,6 +1,7 @@
 """Porting's verbs for Keras: read a live model, write a program, bring what was written to life, look at it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from dualnet.backends.keras.live import KerasLive, handed, made, variable
 from dualnet.backends.keras.read import carries as ways
 from dualnet.backends.keras.read import read as read_model
 from dualnet.backends.keras.write import write
+from dualnet.backends.live import listed
 from dualnet.backends.source.document import Document
 from dualnet.backends.source.load import module_of
 from dualnet.specs.carry import Carry
@@ -60,11 +62,12 @@ def load(model: keras.Model, arrays: Mapping[str, Any]) -> tuple[list[str], list
     return wrong, [each.path for each in model.weights if each.path not in arrays]
 
 
-def original(model: keras.Model, dtype: str, inputs: Any) -> KerasLive:
-    """Return a side of the certificate: the model that was read, its weights by the program's names."""
+def original(model: keras.Model, inputs: Any) -> Callable[[str], KerasLive]:
+    """Return a side of the certificate, by precision: the model that was read, its weights by the program's names."""
     args = tuple(inputs[name] for name in sorted(n for n in inputs if isinstance(n, int)))
     kwargs = {name: value for name, value in inputs.items() if isinstance(name, str)}
-    return KerasLive(model, dtype, [way.inverse() for way in ways(model, kwargs or args or None)])
+    back = [way.inverse() for way in ways(model, kwargs or args or None)]
+    return partial(KerasLive, model, carries=back)
 
 
 def ported(document: Document, model: keras.Model, dtype: str, carries: list[Carry]) -> KerasLive:
@@ -79,13 +82,7 @@ def call(model: keras.Model, inputs: list[Any]) -> list[Any]:
     """Return a written model's outputs in evaluation mode."""
     tensors = [keras.ops.convert_to_tensor(each) for each in inputs]
     given = model(*handed(model, tensors), training=False)
-    return [np.asarray(each) for each in _listed(given)]
-
-
-def _listed(outputs: Any) -> list[Any]:
-    if isinstance(outputs, Mapping):
-        return list(outputs.values())
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    return [np.asarray(each) for each in listed(given)]
 
 
 __all__ = ["read", "write"]

@@ -3,12 +3,11 @@
 import itertools
 import re
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dualnet.backends.source.classes import Class, Classes
-from dualnet.backends.source.code import Lit, Printer, Var, literal_text, same, variables
+from dualnet.backends.source.code import Lit, Printer, literal_text, same, variables
 from dualnet.backends.source.written import Member, Written
 
 WIDTH = 100
@@ -192,17 +191,13 @@ def variable_names(module: Written) -> dict[int, str]:
             if id(var) not in last and len(line.targets) > 1:
                 names[id(var)] = "_"
                 continue
-            take = free[0] if position == 0 and len(line.targets) == 1 and free and _inherits(var, free[0]) else None
+            take = free[0] if position == 0 and len(line.targets) == 1 and free else None
             name = take if take and take not in live else _unused(_clean(var.hint), live)
             names[id(var)] = name
             live[name] = last.get(id(var), index)
         for name in [name for name, end in live.items() if end <= index]:
             del live[name]
     return names
-
-
-def _inherits(var: Var, name: str) -> bool:
-    return bool(name)
 
 
 def _clean(hint: str) -> str:
@@ -285,6 +280,3 @@ def _split(text: str) -> list[str]:
             begin = place + 1
     rest = text[begin:].strip()
     return [*items, *([rest] if rest else [])]
-
-
-Namer = Callable[[Var], str]

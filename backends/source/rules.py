@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dualnet.backends.source.code import Lit, code, invoke
-from dualnet.backends.source.form import Atom, Axes, Value, axes_of, fine, flat, lying, regroup
+from dualnet.backends.source.code import Var, code
+from dualnet.backends.source.form import Atom, Axes, Storage, Value, axes_of, fine, flat, lying, regroup
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Op, Sym
@@ -80,6 +80,22 @@ def fresh(
     return frame.made(expression, axes, axes, dtype, layer)
 
 
+def entered(frame: Frame, variables: Sequence[Var]) -> tuple[Value, ...]:
+    """Return variables as the op's results, each in the program's own order."""
+    values = []
+    for index, var in enumerate(variables):
+        axes = axes_of(frame.out(index))
+        values.append(Value(axes, Storage(var, axes, frame.dtype(index))))
+    return tuple(values)
+
+
+def several(frame: Frame, op: Op, expression: Any, hint: str = "part") -> tuple[Value, ...]:
+    """Enter an expression that gives back one tensor for each of an op's results."""
+    variables = tuple(Var(hint) for _ in op.results)
+    frame.line(variables, expression)
+    return entered(frame, variables)
+
+
 def matched(frame: Frame, value: Value, axis: int, atoms: Sequence[Atom]) -> list[Atom] | None:
     """Return a weight's axis in pieces of the sizes of ``atoms``; None if it cannot be cut so."""
     grouped = regroup((fine(value.axes)[axis],), [atom.size for atom in atoms])
@@ -103,8 +119,8 @@ def assigned(template: str) -> Rule:
 
 def zeros(frame: Frame, argument: Any) -> bool:
     """Return whether a state is made of zeros, which a recurrent layer starts from anyway."""
-    name = getattr(argument, "name", None)
-    return any(name in op.results and op.op in ("zeros", "new_zeros", "zeros_like") for op in frame.program.root.ops())
+    made = frame.program.makers.get(getattr(argument, "name", ""))
+    return made is not None and made.op in ("zeros", "new_zeros", "zeros_like")
 
 
 def drawn(value: Value) -> Any:
@@ -118,16 +134,3 @@ def drawn(value: Value) -> Any:
         return None
     sizes = tuple(-1 if isinstance(atom.size, Sym) else atom.size for atom in atoms)
     return sizes, tuple(place[id(atom)] for atom in flat(value.storage.physical))
-
-
-def texts(template: str) -> Callable[..., Any]:
-    """Return a function that fills a template."""
-    return lambda *values: code(template, *values)
-
-
-def number(value: Any, name: str = "value") -> Lit:
-    """Return a literal."""
-    return Lit(value, name)
-
-
-__all__ = ["Lit", "Op", "Rule", "UnsupportedError", "code", "invoke"]

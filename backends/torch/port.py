@@ -1,6 +1,7 @@
 """Porting's verbs for torch: read a live module, write a program, bring what was written to life, look at it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from dualnet.backends.live import listed
 from dualnet.backends.source.document import Document
 from dualnet.backends.source.load import module_of
 from dualnet.backends.torch.live import TorchLive
@@ -84,9 +86,9 @@ def load(model: nn.Module, arrays: Mapping[str, Any]) -> tuple[list[str], list[s
     return wrong, [n for n in own if n not in arrays and not n.endswith("num_batches_tracked")]
 
 
-def original(model: nn.Module, dtype: str, inputs: Any) -> TorchLive:
-    """Return a side of the certificate: the module that was read."""
-    return TorchLive(model, dtype)
+def original(model: nn.Module, inputs: Any) -> Callable[[str], TorchLive]:
+    """Return a side of the certificate, by precision: the module that was read."""
+    return partial(TorchLive, model)
 
 
 def ported(document: Document, model: nn.Module, dtype: str, carries: list[Carry]) -> TorchLive:
@@ -103,15 +105,9 @@ def call(model: nn.Module, inputs: list[Any]) -> list[Any]:
     with torch.no_grad():
         place = next(model.parameters(), torch.zeros(0))
         given = [torch.from_numpy(np.array(each)) for each in inputs]
-        made = _listed(model(*(each.to(place.dtype) if each.is_floating_point() else each for each in given)))
+        made = listed(model(*(each.to(place.dtype) if each.is_floating_point() else each for each in given)))
     model.train(before)
     return [each.numpy() for each in made]
-
-
-def _listed(outputs: Any) -> list[Any]:
-    if isinstance(outputs, Mapping):
-        return list(outputs.values())
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 __all__ = ["read", "write"]

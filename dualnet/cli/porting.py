@@ -4,6 +4,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dualnet import api, store
@@ -14,7 +15,7 @@ from dualnet.compare.certificate import certificate_of
 from dualnet.errors import DataError
 from dualnet.report import table
 from dualnet.run import source
-from dualnet.run.port import Ported, other
+from dualnet.run.port import Ported, examples, other
 from dualnet.run.port import port as port_model
 
 
@@ -38,7 +39,7 @@ def port(arguments: Namespace) -> int:
     if made.report is not None:
         say("running the written file in a process of its own")
         made.report.stages.append(alone(made, _arrays(made, inputs), *places[:2]))
-        places = made.save(path)
+        made.save_report(places[2])
     _tell(made, time.perf_counter() - start, [str(place) for place in places])
     write(arguments.json, made.to_data())
     return 0 if made.report is None or made.report.agrees else 1
@@ -55,8 +56,6 @@ def _speaker(arguments: Namespace) -> Callable[[str], None]:
 
 
 def _arrays(made: Ported, inputs: Any) -> list[Any]:
-    from dualnet.run.port import examples
-
     if inputs is None:
         return examples(made.spec)
     if isinstance(inputs, dict):
@@ -65,8 +64,6 @@ def _arrays(made: Ported, inputs: Any) -> list[Any]:
 
 
 def _out(arguments: Namespace, to: str) -> Any:
-    from pathlib import Path
-
     stem = arguments.model.rpartition(":")[0].removesuffix(".py")
     path = arguments.out_file or Path(f"{stem}_{to}.py")
     if path.suffix != ".py":

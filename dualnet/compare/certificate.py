@@ -7,7 +7,7 @@ import numpy as np
 from dualnet.backends.live import framework
 from dualnet.compare.certify import certify, given
 from dualnet.compare.report import Report
-from dualnet.run.port import Ported, porter
+from dualnet.run.port import Ported, examples, porter
 
 STEPS = 3  # enough for momentum and for running statistics to be used once they have moved
 
@@ -16,10 +16,10 @@ def certificate_of(model: Any, made: Ported, inputs: Any, *, training: bool = Tr
     """Return the report on a port, drawn on example inputs."""
     here = framework(model)
     arrays = lively(dict(given(porter(here).arrays(inputs)))) if inputs is not None else {}
-    arrays = arrays or dict(enumerate(examples_of(made)))
-    left, right = porter(here), porter(made.to)
+    arrays = arrays or dict(enumerate(examples(made.spec)))
+    right = porter(made.to)
     report = certify(
-        lambda dtype: left.original(model, dtype, arrays),
+        porter(here).original(model, arrays),
         lambda dtype: right.ported(made.document, made.model, dtype, made.document.carries),
         arrays,
         made.spec.name,
@@ -33,13 +33,6 @@ def certificate_of(model: Any, made: Ported, inputs: Any, *, training: bool = Tr
         if stage.skipped == "not asked for" and made.spec.clash:
             stage.skipped = "the port is of evaluation mode alone"
     return report
-
-
-def examples_of(made: Ported) -> list[Any]:
-    """Return seeded inputs for a port."""
-    from dualnet.run.port import examples
-
-    return examples(made.spec)
 
 
 def lively(inputs: dict[int | str, Any]) -> dict[int | str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from dualnet import store
 from dualnet.backends import backend
 from dualnet.backends.draws import returned, turned
-from dualnet.backends.live import flattened, framework
+from dualnet.backends.live import framework
 from dualnet.backends.source.document import Document
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import Program, Sym, renamed
@@ -103,9 +103,13 @@ class Ported:
         path = Path(path)
         places = [path, path.with_suffix(".safetensors"), path.with_suffix(".report.json")]
         store.save(places[1], self.weights)
-        store.write_text(places[2], json.dumps(self.to_data(), indent=2) + "\n")
+        self.save_report(places[2])
         store.write_text(path, self.source)
         return places
+
+    def save_report(self, path: Path) -> None:
+        """Write the certificate alone."""
+        store.write_text(path, json.dumps(self.to_data(), indent=2) + "\n")
 
 
 def _lies(name: str, order: tuple[int, ...]) -> dict[str, Any]:
@@ -162,6 +166,3 @@ def examples(program: Program, batch: int = 3, seed: int = 0) -> list[Any]:
         values = generator.standard_normal(shape) if tensor.dtype.startswith("float") else np.zeros(shape)
         made.append(values.astype(tensor.dtype))
     return made
-
-
-__all__ = ["Ported", "examples", "flattened", "port", "porter", "written"]

@@ -1,10 +1,10 @@
 """Calls: functions of tensors that lie in the program's own order."""
 
+import ast
 from typing import Any
 
 from dualnet.backends.source.code import Lit, code
-from dualnet.backends.source.form import Value, axes_of
-from dualnet.backends.source.rules import Rule, fresh
+from dualnet.backends.source.rules import Rule, fresh, several
 from dualnet.backends.source.writer import Frame
 from dualnet.specs.program import Op
 
@@ -24,28 +24,12 @@ def logical_call(template: str, *names: str, parts: tuple[str, ...] = (), kinds:
         made = code(template, *codes)
         if len(op.results) == 1:
             return fresh(frame, made)
-        return several(frame, op, made)
+        return several(frame, op, made, op.op)
 
     return rule
 
 
-def several(frame: Frame, op: Op, made: Any) -> tuple[Value, ...]:
-    """Enter an expression that gives back one tensor for each of an op's results."""
-    from dualnet.backends.source.code import Var
-    from dualnet.backends.source.form import Storage
-
-    variables = tuple(Var(op.op) for _ in op.results)
-    frame.line(variables, made)
-    values = []
-    for index, var in enumerate(variables):
-        axes = axes_of(frame.out(index))
-        values.append(Value(axes, Storage(var, axes, frame.dtype(index))))
-    return tuple(values)
-
-
 def _default(text: str) -> Any:
-    import ast
-
     return ast.literal_eval(text) if text else None
 
 

@@ -94,13 +94,9 @@ def binary(template: str, names: tuple[str, str] = ("input", "other"), floats: b
         scale = op.arguments.get("alpha", 1)
         if scale != 1:
             right = code("{} * {}", Lit(scale, "alpha"), right)
-        return frame.made(code(template, _held(left), _held(right)), logical, physical)
+        return frame.made(code(template, left, right), logical, physical)
 
     return rule
-
-
-def _held(expression: Any) -> Any:
-    return expression
 
 
 def reverse(template: str) -> Rule:

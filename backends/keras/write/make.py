@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from dualnet.backends.keras.write.calls import several
 from dualnet.backends.keras.write.elementwise import broadcast, cast, dtype_code, operand
 from dualnet.backends.keras.write.orders import image
 from dualnet.backends.source.code import Lit, Many, code, invoke
 from dualnet.backends.source.form import Axes, Storage, Value, axes_of, shape_of
-from dualnet.backends.source.rules import Rule, fresh, given, lies, like
+from dualnet.backends.source.rules import Rule, fresh, given, lies, like, several
 from dualnet.backends.source.writer import Frame
 from dualnet.specs.program import Held, Op, Ref, Sym
 
@@ -98,7 +97,7 @@ def meshgrid(frame: Frame, op: Op) -> Any:
         *codes,
         Lit(op.arguments.get("indexing", "ij"), "indexing"),
     )
-    return several(frame, op, made)
+    return several(frame, op, made, op.op)
 
 
 def constant(template: str, *names: str) -> Rule:

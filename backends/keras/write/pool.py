@@ -82,7 +82,7 @@ def _joined(codes: list[Any]) -> list[Any]:
 
 def used(frame: Frame, name: str) -> bool:
     """Return whether anything reads a wire."""
-    return name in frame.program.outputs or any(name in op.refs() for op in frame.program.root.ops())
+    return name in frame.program.outputs or name in frame.program.readers
 
 
 def placed(frame: Frame, value: Value, bare: bool, windows: Any) -> tuple[Value, ...]:
@@ -142,8 +142,8 @@ def globally(frame: Frame, op: Op, value: Value, x: Any, kind: str) -> Value:
         size, ones = Lit(sizes, "size"), (1,) * rank
         made = invoke("max_pool_by_axis", x, size, strides=size, padding=((0, 0),) * rank, dilation=ones)
         return spatial(frame, value, made, None, ones)
-    readers = [each.op for each in frame.program.root.ops() if op.results[0] in each.refs()]
-    flat = bool(readers) and set(readers) <= FLATTENS and op.results[0] not in frame.program.outputs
+    readers = {each.op for each in frame.program.readers.get(op.results[0], ())}
+    flat = bool(readers) and readers <= FLATTENS and op.results[0] not in frame.program.outputs
     layer = invoke(f"layers.GlobalAveragePooling{rank}D", keepdims=Default(not flat, False))
     made = invoke("ops.mean", x, axis=axes, keepdims=Default(not flat, False))
     if not flat:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from dualnet.backends.source.code import Default, Lit, Var, code, invoke
-from dualnet.backends.source.form import Axes, Storage, Value, axes_of
-from dualnet.backends.source.rules import Rule, given, zeros
+from dualnet.backends.source.form import Value
+from dualnet.backends.source.rules import Rule, entered, given, zeros
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Held, Op
@@ -39,12 +39,10 @@ def recurrent(kind: str) -> Rule:
         arguments = [x] if zero else [x, *(frame.logical(frame.value(state)) for state in states)]
         variables = tuple(Var(name) for name in ("y", "h", "c")[: len(op.results)])
         frame.line(variables, invoke(layer, *arguments))
-        outputs = []
-        for index, var in enumerate(variables):
-            axes: Axes = axes_of(frame.out(index))
-            lying = (axes[1], axes[0], *axes[2:]) if index == 0 and not first else axes
-            outputs.append(Value(axes, Storage(var, lying, frame.dtype(index))))
-        return tuple(outputs)
+        output, *last = entered(frame, variables)
+        if not first:
+            output.storage.axes = (output.axes[1], output.axes[0], *output.axes[2:])
+        return (output, *last)
 
     return rule
 
@@ -99,11 +97,7 @@ def cell(kind: str) -> Rule:
         made = invoke("cell", Lit(kind, "kind"), codes[0], listed, *codes[1:])
         variables = tuple(Var(name) for name in ("h", "c")[: len(op.results)])
         frame.line(variables, made if len(op.results) > 1 else code("{}[0]", made))
-        outputs = []
-        for index, var in enumerate(variables):
-            axes = axes_of(frame.out(index))
-            outputs.append(Value(axes, Storage(var, axes, frame.dtype(index))))
-        return tuple(outputs)
+        return entered(frame, variables)
 
     return rule
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from dualnet.backends.source.code import Default, Lit, code, invoke
+from dualnet.backends.source.code import Default, Lit, Var, code, invoke
 from dualnet.backends.source.features import last
-from dualnet.backends.source.form import Axes, Storage, Value, appearing, axes_of
-from dualnet.backends.source.rules import Rule, fresh, given, matched, zeros
+from dualnet.backends.source.form import Axes, Value, appearing, axes_of
+from dualnet.backends.source.rules import Rule, entered, fresh, given, matched, zeros
 from dualnet.backends.source.writer import Frame
 from dualnet.backends.torch.write.ops import plain
 from dualnet.specs.program import ByMode, Held, Op
@@ -207,8 +207,6 @@ def recurrent(kind: str) -> Rule:
 
 
 def _called(frame: Frame, op: Op, layer: Any) -> tuple[Value, ...]:
-    from dualnet.backends.source.code import Var
-
     states = op.arguments["hx"]
     states = states if isinstance(states, tuple) else (states,)
     arguments = [frame.logical(given(frame))]
@@ -224,11 +222,7 @@ def _called(frame: Frame, op: Op, layer: Any) -> tuple[Value, ...]:
         frame.line(variables[1:], code("{}", inner))
     else:
         frame.line(variables, made)
-    values = []
-    for index, var in enumerate(variables):
-        axes = axes_of(frame.out(index))
-        values.append(Value(axes, Storage(var, axes, frame.dtype(index))))
-    return tuple(values)
+    return entered(frame, variables)
 
 
 def pooling(kind: str, rank: int) -> Rule:

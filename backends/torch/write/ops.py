@@ -5,8 +5,21 @@ from typing import Any
 import torch
 
 from dualnet.backends.source.code import Argument, Default, Invoke, Lit, Many, Var, code, invoke
-from dualnet.backends.source.form import Storage, Value, appearing, axes_of
-from dualnet.backends.source.rules import Rule, along, dims_of, drawn, fresh, given, kept, lies, like, reduced, resized
+from dualnet.backends.source.form import Storage, Value, appearing
+from dualnet.backends.source.rules import (
+    Rule,
+    along,
+    dims_of,
+    drawn,
+    fresh,
+    given,
+    kept,
+    lies,
+    like,
+    reduced,
+    resized,
+    several,
+)
 from dualnet.backends.source.writer import Frame
 from dualnet.errors import UnsupportedError
 from dualnet.specs.program import ByMode, Held, Op, Ref, Sym
@@ -70,17 +83,6 @@ def plain(frame: Frame, op: Op) -> Any:
         arguments.append(Argument(made, "" if by_place else "input" if name == "self" else name))
     made = Invoke(function(op.op), tuple(arguments))
     return fresh(frame, made) if len(op.results) == 1 else several(frame, op, made)
-
-
-def several(frame: Frame, op: Op, made: Any) -> tuple[Value, ...]:
-    """Enter an expression that gives back one tensor for each of an op's results."""
-    variables = tuple(Var("part") for _ in op.results)
-    frame.line(variables, made)
-    values = []
-    for index, var in enumerate(variables):
-        axes = axes_of(frame.out(index))
-        values.append(Value(axes, Storage(var, axes, frame.dtype(index))))
-    return tuple(values)
 
 
 def operand(frame: Frame, value: Any) -> Value:
