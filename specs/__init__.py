@@ -1,5 +1,6 @@
 """What a model is: layers, initializers, losses, optimizers and settings, in no framework's terms."""
 
+from dualnet.specs.augment import Augmentation, Crop, Cutout, Flip, Rotate
 from dualnet.specs.initializers import (
     Constant,
     Dirac,
@@ -62,6 +63,7 @@ __all__ = [
     "AdamW",
     "AdaptiveAvgPool2d",
     "Add",
+    "Augmentation",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -72,7 +74,9 @@ __all__ = [
     "Constant",
     "Conv2d",
     "CosineDecay",
+    "Crop",
     "CrossEntropy",
+    "Cutout",
     "Data",
     "Dirac",
     "Distillation",
@@ -80,6 +84,7 @@ __all__ = [
     "Eye",
     "FanInUniform",
     "Flatten",
+    "Flip",
     "GroupNorm",
     "Hardsigmoid",
     "Initializer",
@@ -103,6 +108,7 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "Reshape",
+    "Rotate",
     "Schedule",
     "Sequential",
     "Shared",

@@ -83,7 +83,7 @@ class _Resolver:
         if path.count(".") >= DEEPEST or len(self.steps) + len(block.layers) > MOST:
             msg = f"{_where(path)}: a model has at most {MOST} layers, and blocks at most {DEEPEST} deep. Use fewer."
             raise SpecError(msg)
-        layers = _named(block, path)
+        layers = named(block, path)
         if len(block.ports) != len(in_shapes):
             ports = f"{len(block.ports)} {'port' if len(block.ports) == 1 else 'ports'} ({', '.join(block.ports)})"
             msg = f"{_where(path)}: it has {ports} and reads {len(in_shapes)}. Give it a wire for each port."
@@ -170,7 +170,7 @@ class _Resolver:
             raise SpecError(msg)
 
 
-def _named(block: Block, path: str) -> tuple[Layer, ...]:
+def named(block: Block, path: str = "") -> tuple[Layer, ...]:
     """Return the layers with names chosen where none was given, and refuse doubled or unusable ones."""
     given = Counter([*block.ports, *(layer.name for layer in block.layers if layer.name)])
     for name, times in given.items():
@@ -181,12 +181,12 @@ def _named(block: Block, path: str) -> tuple[Layer, ...]:
             rule = "Use letters, digits and '_', not starting with a digit."
             msg = f"{_where(path)}: the name {shown(name)} cannot be used. {rule}"
             raise SpecError(msg)
-    taken, named = set(given), []
+    taken, found = set(given), []
     for layer in block.layers:
         name = layer.name or _free(type(layer).__name__.lower(), taken)
         taken.add(name)
-        named.append(replace(layer, name=name))
-    return tuple(named)
+        found.append(replace(layer, name=name))
+    return tuple(found)
 
 
 def _free(stem: str, taken: set[str]) -> str:

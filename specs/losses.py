@@ -31,11 +31,11 @@ class CrossEntropy(Loss):
 class MeanSquaredError(Loss):
     """(output - target)². "sum" adds all values (PyTorch), "sum_of_means" adds the samples' means (Keras's sum).
 
-    ``target`` is the label as a one-hot row, or the network's own input (an autoencoder).
+    ``target`` is the label as a one-hot row, the network's own input (an autoencoder), or given with the data.
     """
 
     reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
-    target: Literal["one_hot", "input"] = "one_hot"
+    target: Literal["one_hot", "input", "given"] = "one_hot"
 
 
 @dataclass(frozen=True)
@@ -65,4 +65,4 @@ def dense(loss: Loss) -> TypeGuard[MeanSquaredError | BinaryCrossEntropy]:
 
 def classifies(loss: Loss) -> bool:
     """Return whether a loss is about classes."""
-    return not (dense(loss) and loss.target == "input")
+    return not (dense(loss) and loss.target != "one_hot")

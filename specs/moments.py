@@ -1,4 +1,4 @@
-"""Moments: the mean and variance that theory gives each initializer."""
+"""Moments: the mean, variance, bounds and density that theory gives each initializer."""
 
 import math
 from collections.abc import Callable
@@ -15,6 +15,43 @@ def moments(parameter: Parameter) -> Moments | None:
     """Return (mean, variance) of a parameter's entries; None for the patterns eye and dirac."""
     rule = RULES.get(type(parameter.initializer))
     return rule(parameter.initializer, parameter) if rule else None
+
+
+def bounds(parameter: Parameter) -> tuple[float, float]:
+    """Return (low, high), between which all entries lie; infinite for a normal, ±gain for rows that are orthonormal."""
+    start: Any = parameter.initializer
+    found = moments(parameter)
+    if isinstance(start, I.TruncatedNormal):
+        return start.low, start.high
+    if isinstance(start, I.Orthogonal):
+        return -abs(start.gain), abs(start.gain)
+    if found is None or isinstance(start, I.Normal):
+        return -math.inf, math.inf
+    mean, std = found[0], math.sqrt(found[1])
+    if getattr(start, "truncated", None) is not None:  # a normal of this variance, cut at 2σ and rescaled, or not cut
+        reach = 2 * std / I.TRUNCATED_STD if start.truncated else math.inf
+    else:
+        reach = math.sqrt(3.0) * std  # a uniform one, or a constant
+    return mean - reach, mean + reach
+
+
+def density(parameter: Parameter, x: float) -> float | None:
+    """Return the density of an entry at x; None where there is no closed form, or none at all (a constant)."""
+    found, (low, high) = moments(parameter), bounds(parameter)
+    if found is None or found[1] == 0 or isinstance(parameter.initializer, I.Orthogonal):
+        return None
+    if not low <= x <= high:
+        return 0.0
+    start: Any = parameter.initializer
+    mean, variance = found
+    cut = isinstance(start, I.TruncatedNormal)
+    if not cut and math.isfinite(high) and not getattr(start, "truncated", False):
+        return 1.0 / (high - low)
+    middle = start.mean if cut else mean
+    std = start.std if cut else math.sqrt(variance) / (I.TRUNCATED_STD if math.isfinite(high) else 1.0)
+    below, above = ((bound - middle) / std * math.sqrt(0.5) for bound in (low, high))
+    inside = 0.5 * (math.erf(above) - math.erf(below))
+    return math.exp(-(((x - middle) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi) * inside)
 
 
 def _truncated(start: I.TruncatedNormal, p: Parameter) -> Moments:

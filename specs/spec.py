@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from dualnet.errors import SpecError
+from dualnet.specs.augment import Augmentation
 from dualnet.specs.graph import Scope, resolve
 from dualnet.specs.kinds import Kind, Size, numbers, shape
 from dualnet.specs.layers import Block, Layer
@@ -38,15 +39,25 @@ def _split(value: Any) -> str | tuple[float, ...]:
     return shares
 
 
+def _augment(value: Any) -> tuple[Augmentation, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, Augmentation) for item in value):
+        raise ValueError
+    return tuple(value)
+
+
 @dataclass(frozen=True)
 class Data(Node):
-    """What the network is fed. ``normalise`` "standard" subtracts the *training* mean and divides by its std."""
+    """What the network is fed. ``normalise`` "standard" subtracts the *training* mean and divides by its std.
+
+    ``augment`` varies the training images anew in each epoch, in this order, before they are normalised.
+    """
 
     set: Literal["fashion_mnist", "mnist", "digits"] = "fashion_mnist"
     split: Annotated[Any, Kind("'official' or three shares that add up to 1, such as [0.7, 0.15, 0.15]", _split)] = (
         "official"
     )
     normalise: Literal["none", "standard"] = "none"
+    augment: Annotated[tuple[Augmentation, ...], Kind("a list of augmentations, such as [Flip()]", _augment)] = ()
 
 
 @dataclass(frozen=True)

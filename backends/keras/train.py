@@ -1,7 +1,6 @@
 """Training: many steps inside one compiled function over resident data, and the optimizer's state as named arrays."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,13 @@ class Trainer:
         self.optimizer = optimizers.make(optimizer, self.rate.value)
         self.optimizer.build(self.variables)
         self.used = optimizers.used(optimizer)
-        self.compiled: dict[int, Any] = {}
+        # The data come as arguments: a constant would be traced anew, and kept, for every data set that is held.
+        self.compiled = tf.function(self._loop, reduce_retracing=True)
         self.idle: set[str] = set()  # parameters that the loss does not reach; known once a step is traced
 
     def steps(self, data: Held, indices: Array, rates: Array) -> Progress:
         """Take one step on each row of indices."""
-        if id(data) not in self.compiled:
-            self.compiled[id(data)] = tf.function(partial(self._loop, data), reduce_retracing=True)
-        losses, correct = self.compiled[id(data)](tf.constant(indices, tf.int64), tf.constant(rates, tf.float64))
+        losses, correct = self.compiled(data, tf.constant(indices, tf.int64), tf.constant(rates, tf.float64))
         return {"loss": losses.numpy(), "correct": correct.numpy()}
 
     def _loop(self, data: Held, indices: Any, rates: Any) -> Any:

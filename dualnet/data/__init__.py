@@ -1,5 +1,6 @@
 """Images and labels: found, checked, divided and put in order, as NumPy arrays."""
 
+from dualnet.data.augment import augmented
 from dualnet.data.batches import batches, epoch_order, permutation, stacked
 from dualnet.data.datasets import Dataset, load_dataset
 from dualnet.data.places import Place, find
@@ -10,6 +11,7 @@ __all__ = [
     "Dataset",
     "Place",
     "Split",
+    "augmented",
     "batches",
     "epoch_order",
     "find",

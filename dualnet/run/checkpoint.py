@@ -17,10 +17,18 @@ from dualnet.specs import text
 from dualnet.specs.spec import Spec
 
 
-def save(path: Path, session: Session, identity: Mapping[str, str], history: list[Epoch]) -> None:
+def save(
+    path: Path,
+    session: Session,
+    identity: Mapping[str, str],
+    history: list[Epoch],
+    losses: list[float],
+    accuracies: list[float],
+) -> None:
     """Write a checkpoint. Raises ``WeightsError`` if it cannot be written."""
     arrays: Arrays = {f"weights/{name}": array for name, array in session.weights().items()}
     arrays |= {f"slots/{name}": array for name, array in session.slots().items()}
+    arrays |= {f"steps/{name}": np.array(each) for name, each in (("loss", losses), ("accuracy", accuracies))}
     metadata = {**identity, "history": json.dumps([asdict(each) for each in history])}
     try:
         store.save(path, arrays, metadata)
@@ -41,8 +49,13 @@ def _digest(array: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def resume(path: Path, session: Session, identity: Mapping[str, str], epochs: int) -> list[Epoch]:
-    """Put a checkpoint into a session and return its history. Raises ``WeightsError`` if it is another run's."""
+def resume(
+    path: Path, session: Session, identity: Mapping[str, str], epochs: int
+) -> tuple[list[Epoch], list[float], list[float]]:
+    """Put a checkpoint into a session; return its epochs, and the loss and accuracy of every step.
+
+    Raises ``WeightsError`` if it is another run's.
+    """
     arrays, metadata = store.load(path)
     for name, value in identity.items():
         if metadata.get(name) != value:
@@ -57,7 +70,8 @@ def resume(path: Path, session: Session, identity: Mapping[str, str], epochs: in
         raise WeightsError(msg)
     session.load(_under("weights/", arrays))
     session.load_slots(_under("slots/", arrays))
-    return history
+    steps = _under("steps/", arrays)
+    return history, *(steps[name].tolist() if name in steps else [] for name in ("loss", "accuracy"))
 
 
 def _under(prefix: str, arrays: Arrays) -> Arrays:

@@ -1,13 +1,13 @@
 """Feeding: a data set as the arrays that a spec reads and is judged by."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dualnet.backends.protocol import Array, Arrays, Session
-from dualnet.data import load_dataset, mean_std, normalise, split, to_float
+from dualnet.data import augmented, load_dataset, mean_std, normalise, split, to_float
 from dualnet.errors import SpecError
 from dualnet.specs.losses import Loss, classifies, dense
 from dualnet.specs.spec import Spec, Training
@@ -15,36 +15,53 @@ from dualnet.specs.spec import Spec, Training
 
 @dataclass(frozen=True)
 class Part:
-    """Images (N, *shape) in the spec's input shape and the precision of the run, and labels (N,) int64."""
+    """Inputs (N, *shape) by name in the precision of the run, and labels (N,) int64.
+
+    ``given`` (N, *output shape) are the targets of a loss whose ``target`` is "given"; the labels then only count.
+    """
 
     inputs: Arrays
     labels: NDArray[np.int64]
+    given: Array | None = None
 
     def targets(self, loss: Loss, classes: int) -> Array:
         """Return what the loss compares the outputs with."""
         if not dense(loss):
             return self.labels
+        if loss.target == "given":
+            assert self.given is not None  # whoever makes such a part gives them
+            return self.given
         images = next(iter(self.inputs.values()))
         return images if loss.target == "input" else np.eye(classes, dtype=images.dtype)[self.labels]
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Training, validation and test parts of a data set; ``source`` says in one line where it is from."""
+    """Training, validation and test parts of a data set; ``source`` says in one line where it is from.
+
+    ``vary`` returns the training inputs of an epoch (0 is the first), where they are augmented.
+    """
 
     source: str
     classes: tuple[str, ...]
     train: Part
     validation: Part | None
     test: Part
+    vary: Callable[[int], Arrays] | None = None
 
     def give(self, session: Session, loss: Loss, soft: Mapping[str, Array] | None = None) -> None:
         """Make all parts resident in a session under their names, with the teacher's logits where there are some."""
-        labelled = classifies(loss)
         for name, part in self.parts().items():
-            labels = part.labels if labelled else None
-            targets = part.targets(loss, len(self.classes))
-            session.hold(name, part.inputs, targets, labels, soft.get(name) if soft else None)
+            self._hold(session, name, part, loss, soft.get(name) if soft else None)
+
+    def give_epoch(self, session: Session, loss: Loss, epoch: int) -> None:
+        """Make the training part of an epoch resident, where epochs differ."""
+        if self.vary is not None:
+            self._hold(session, "train", replace(self.train, inputs=self.vary(epoch)), loss, None)
+
+    def _hold(self, session: Session, name: str, part: Part, loss: Loss, soft: Array | None) -> None:
+        labels = part.labels if classifies(loss) else None
+        session.hold(name, part.inputs, part.targets(loss, len(self.classes)), labels, soft)
 
     def steps(self, training: Training) -> int:
         """Return how many optimizer steps all epochs of a training take."""
@@ -72,14 +89,20 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
         else (0.0, 1.0)
     )
 
+    name = next(iter(spec.inputs))
+
     def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
         pixels = normalise(to_float(_resized(images[:limit], shape), levels), *moments).astype(dtype)
-        return Part({next(iter(spec.inputs)): pixels}, labels[:limit])
+        return Part({name: pixels}, labels[:limit])
+
+    def vary(epoch: int) -> Arrays:
+        plain = to_float(_resized(parts.train_images[:limit], shape), levels)
+        return {name: normalise(augmented(plain, spec.data.augment, seed, epoch), *moments).astype(dtype)}
 
     validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
     train, test = part(parts.train_images, parts.train_labels), part(parts.test_images, parts.test_labels)
     source = dataset.source if limit is None else f"{dataset.source}; the first {limit:,} of each part"
-    return Feed(source, dataset.classes, train, validation, test)
+    return Feed(source, dataset.classes, train, validation, test, vary if spec.data.augment else None)
 
 
 def _fits(spec: Spec) -> None:

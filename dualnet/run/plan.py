@@ -35,11 +35,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Accuracies are fractions, None where the loss knows no classes; seconds only train."""
+    """What one epoch came to. Accuracies are fractions, None where the loss knows no classes; seconds only train.
+
+    ``loss`` is the mean over the epoch's steps; validation and test losses are taken after it, None if not taken.
+    """
 
     epoch: int
     loss: float
     train_accuracy: float | None
-    validation_accuracy: float | None
-    test_accuracy: float | None
-    seconds: float
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+    seconds: float = 0.0
+    validation_loss: float | None = None
+    test_loss: float | None = None

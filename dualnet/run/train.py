@@ -17,7 +17,7 @@ from dualnet.run.hosts import Host
 from dualnet.run.plan import Epoch, Progress, Settings, silent
 from dualnet.specs.draw import uniform
 from dualnet.specs.layers import BatchNorm1d, BatchNorm2d
-from dualnet.specs.losses import classifies
+from dualnet.specs.losses import Distillation, Loss, classifies
 from dualnet.specs.optimizers import learning_rates
 from dualnet.specs.spec import Spec
 
@@ -27,11 +27,15 @@ CHUNK = 50
 
 @dataclass
 class Trained:
-    """The result of one side: its history, and the session that holds the trained model."""
+    """The result of one side: its history, and the session that holds the trained model.
+
+    ``losses`` and ``accuracies`` are those of every step's batch; accuracies are fractions, empty without classes.
+    """
 
     history: list[Epoch]
     session: Session
     losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
 
 
 def train(
@@ -61,6 +65,7 @@ def train_session(
     """
     training = spec.training
     _refuse_single(spec, len(feed.train.labels))
+    _refuse_varied(spec, feed)
     feed.give(session, training.loss, soft)
     session.prepare(training.loss, training.optimizer, training.clip)
     trained = Trained([], session)
@@ -69,16 +74,36 @@ def train_session(
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
     identity = checkpoints.identity(spec, settings, feed, soft) if checkpoint else {}
     if checkpoint and settings.resume and checkpoint.exists():
-        trained.history = checkpoints.resume(checkpoint, session, identity, training.epochs)
+        found = checkpoints.resume(checkpoint, session, identity, training.epochs)
+        trained.history, trained.losses, trained.accuracies = found
     for epoch in range(len(trained.history), training.epochs):
-        trained.history.append(_epoch(name, trained, spec, feed, settings, epoch, progress))
+        feed.give_epoch(session, training.loss, epoch)
+        trained.history.append(_epoch(name, trained, spec, feed, settings, epoch, progress, soft))
         if checkpoint:
-            checkpoints.save(checkpoint, session, identity, trained.history)
+            curves = (trained.history, trained.losses, trained.accuracies)
+            checkpoints.save(checkpoint, session, identity, *curves)
     return trained
 
 
+def _refuse_varied(spec: Spec, feed: Feed) -> None:
+    """Raise ``SpecError`` if a student would see other images than its teacher judged."""
+    if feed.vary is not None and isinstance(spec.training.loss, Distillation):
+        msg = (
+            f"{spec.name}: a teacher's soft targets are of the plain images, so a distilled student takes no "
+            "augmentation. Leave out data.augment (--augment)."
+        )
+        raise SpecError(msg)
+
+
 def _epoch(
-    name: str, trained: Trained, spec: Spec, feed: Feed, settings: Settings, epoch: int, progress: Progress
+    name: str,
+    trained: Trained,
+    spec: Spec,
+    feed: Feed,
+    settings: Settings,
+    epoch: int,
+    progress: Progress,
+    soft: Mapping[str, Array] | None,
 ) -> Epoch:
     size, count = spec.training.batch_size, len(feed.train.labels)
     full, rest = stacked(epoch_order(count, settings.seed, epoch), size)
@@ -94,11 +119,13 @@ def _epoch(
         trained.losses.extend(float(value) for value in result["loss"])
         loss += float(result["loss"].sum()) * piece.shape[1]
         correct += int(result["correct"].sum())
+        if classifies(spec.training.loss):
+            trained.accuracies.extend(float(value) / piece.shape[1] for value in result["correct"])
         done += len(piece)
     progress(name, (epoch + 1) * steps, spec.training.epochs * steps, f"epoch {epoch + 1}")
-    scores = accuracies(trained.session, feed) if settings.evaluate and classifies(spec.training.loss) else {}
+    scores = evaluated(trained.session, spec.training.loss, feed, soft) if settings.evaluate else {}
     share = correct / count if classifies(spec.training.loss) else None
-    return Epoch(epoch + 1, loss / count, share, scores.get("validation"), scores.get("test"), seconds)
+    return Epoch(epoch + 1, loss / count, share, seconds=seconds, **scores)
 
 
 def _refuse_single(spec: Spec, count: int) -> None:
@@ -122,12 +149,16 @@ def nudged(weights: Arrays, seed: int, ulps: int) -> Arrays:
     return found
 
 
-def accuracies(session: Session, feed: Feed) -> dict[str, float]:
-    """Return the accuracy on the parts that are not trained on, in evaluation mode."""
+def evaluated(session: Session, loss: Loss, feed: Feed, soft: Mapping[str, Array] | None) -> dict[str, float]:
+    """Return loss and accuracy on the parts that are not trained on, in evaluation mode, by ``part_what``."""
     found = {}
     for name, part in feed.parts().items():
         if name != "train":
-            found[name] = accuracy(session.predict(name), part.labels)
+            made = session.predict(name)
+            targets = part.targets(loss, len(feed.classes))
+            found[f"{name}_loss"] = session.loss(loss, made, targets, soft.get(name) if soft else None)
+            if classifies(loss):
+                found[f"{name}_accuracy"] = accuracy(made, part.labels)
     return found
 
 

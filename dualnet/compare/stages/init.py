@@ -4,7 +4,7 @@ Each parameter's native draws are pooled over seeds. Mean and variance are teste
 two sides against each other (Kolmogorov-Smirnov), two-sided, at a false-alarm rate that all tests share.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ FLAT, TINY = 1e-6, 1e-37
 def init(pair: Pair, seeds: int = 20) -> Stage:
     """Compare starts: shared draws bit by bit, native draws over ``seeds`` by statistics."""
     stage = Stage("init", _shared(pair))
-    pooled = pair.both(lambda side: _pooled(pair.session(side, "float32"), pair, seeds))
-    tests = list(_tests(pair, pooled[pair.left.label], pooled[pair.right.label]))
+    pools = pair.both(lambda side: _pooled(pair, pair.session(side, "float32"), seeds))
+    tests = list(statistics(pair.spec.parameters, pools))
     limit = FALSE_ALARM / max(len(tests), 1)
     for name, what, chance in tests:
         off = chance < limit
@@ -62,26 +62,35 @@ def _shared(pair: Pair) -> list[Finding]:
     ]
 
 
-def _pooled(session: Session, pair: Pair, seeds: int) -> Arrays:
-    """Return the native draws of each parameter, pooled over seeds: (values,)."""
-    kept: dict[str, list[Any]] = {name: [] for name in pair.spec.parameters}
-    for seed in range(seeds):
-        session.draw(seed)
-        for name, array in session.weights().items():
-            kept[name].append(array.ravel()[:: max(array.size // KEPT, 1)][:KEPT].astype(np.float64))
+def _pooled(pair: Pair, session: Session, seeds: int) -> Arrays:
+    found = pooled(session, pair.spec.parameters, range(seeds))
     session.load(pair.weights)
+    return found
+
+
+def pooled(session: Session, names: Iterable[str], seeds: Iterable[int]) -> Arrays:
+    """Return a framework's own draws of some parameters, pooled over seeds: float64 (values,) by name."""
+    kept: dict[str, list[Any]] = {name: [] for name in names}
+    for seed in seeds:
+        session.draw(seed)
+        drawn = session.weights()
+        for name, found in kept.items():
+            array = drawn[name]
+            found.append(array.ravel()[:: max(array.size // KEPT, 1)][:KEPT].astype(np.float64))
     return {name: np.concatenate(arrays) for name, arrays in kept.items()}
 
 
-def _tests(pair: Pair, left: Arrays, right: Arrays) -> Iterator[tuple[str, str, float]]:
-    """Yield (parameter, what is tested, probability of a correct pair doing worse)."""
-    for name, parameter in pair.spec.parameters.items():
-        for label, values in ((pair.left.label, left[name]), (pair.right.label, right[name])):
-            for what, chance in against_theory(values, parameter):
+def statistics(parameters: Mapping[str, Parameter], pools: Mapping[str, Arrays]) -> Iterator[tuple[str, str, float]]:
+    """Yield (parameter, what is tested, probability of a correct pair doing worse), all two-sided."""
+    for name, parameter in parameters.items():
+        values = {label: found[name] for label, found in pools.items()}
+        for label, each in values.items():
+            for what, chance in against_theory(each, parameter):
                 yield name, f"{label} {what} against theory", chance
-        if np.ptp(left[name]) > 0:
-            chance = float(stats.ks_2samp(left[name], right[name], method="asymp").pvalue)
-            yield name, f"{pair.left.label} against {pair.right.label}", chance
+        if len(values) == 2 and np.ptp(next(iter(values.values()))) > 0:
+            left, right = values.values()
+            chance = float(stats.ks_2samp(left, right, method="asymp").pvalue)
+            yield name, " against ".join(values), chance
 
 
 def against_theory(values: Any, parameter: Parameter) -> list[tuple[str, float]]:

@@ -1,0 +1,1 @@
+"""Diagnosis: what the numbers of a network's layers and curves say about its health."""

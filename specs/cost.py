@@ -1,0 +1,28 @@
+"""Cost: the multiply-adds of a layer for one example, counted as the textbooks do: products only where weights are."""
+
+import math
+
+from dualnet.specs import layers as L
+from dualnet.specs.graph import Step
+from dualnet.specs.spec import Spec
+
+
+def multiply_adds(step: Step) -> int:
+    """Return the multiply-adds of a step for one example; 0 for what has no products of weights and values.
+
+    Linear: out x in for each position. Conv2d: out-channels x (in / groups) x kernel area for each output pixel
+    (Howard et al. 2017). Normalisation: one for each value.
+    """
+    layer, made, read = step.layer, step.out_shapes[0], step.in_shapes[0]
+    if isinstance(layer, L.Linear):
+        return math.prod(made) * read[-1]
+    if isinstance(layer, L.Conv2d):
+        return math.prod(made) * (read[0] // layer.groups) * math.prod(layer.kernel)
+    if isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, L.LayerNorm, L.GroupNorm)):
+        return math.prod(made)
+    return 0
+
+
+def total(spec: Spec) -> int:
+    """Return the multiply-adds of a model for one example."""
+    return sum(multiply_adds(step) for step in spec.graph.leaves())
