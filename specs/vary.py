@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby, pairwise
+from typing import Any
 
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.specs import layers as L
@@ -56,7 +57,8 @@ def started(spec: Spec, name: str) -> Spec:
     biases start at zero. Raises ``SpecError`` for an unknown name.
     """
     if name in PRESETS:
-        return replace(_with_starts(spec, None, None), init=name)  # type: ignore[arg-type] - it is one of them
+        own: Any = name
+        return replace(_with_starts(spec, None, None), init=own)
     return _with_starts(spec, start(name), Zeros())
 
 

@@ -4,17 +4,19 @@ The teacher is frozen, so its logits on the training set are computed once: dist
 takes them beside the labels.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from dualnet.backends.protocol import Array
+from dualnet.backends.protocol import Array, Arrays
 from dualnet.errors import SpecError
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.run.plan import Epoch, Progress, Settings, saying, silent
-from dualnet.run.train import accuracy, train_session
+from dualnet.run.train import Trained, accuracy, train_session
 from dualnet.specs.losses import Distillation
 from dualnet.specs.spec import Spec
 
@@ -50,7 +52,7 @@ def distil(
 
     Raises ``SpecError`` unless both read the same input and give the same logits.
     """
-    _match(teacher, student)
+    match(teacher, student)
     plans = dict(
         zip(ROLES, (teacher, student, replace(student, training=replace(student.training, loss=loss))), strict=True)
     )
@@ -61,22 +63,54 @@ def _side(
     host: Host, name: str, plans: dict[str, Spec], feed: Feed, settings: Settings, progress: Progress
 ) -> Distilled:
     """Return one backend's result of the three roles, in order: the teacher comes first."""
-    histories, losses, logits = {}, {}, {}
+    made: dict[str, Learned] = {}
     soft: dict[str, Array] | None = None
     for role, spec in plans.items():
-        session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
-        out = settings.out / role.replace(" ", "_") if settings.out else None
-        taught = soft if isinstance(spec.training.loss, Distillation) else None
-        own = replace(settings, out=out)
-        trained = train_session(name, session, spec, feed, own, saying(progress, f"{role}, {{}}"), taught)
-        histories[role], losses[role] = trained.history, trained.losses
-        logits[role] = session.predict("test")
-        if soft is None:
-            soft = {part: session.predict(part) for part in feed.parts()}
-    return Distilled(histories, logits[ROLES[0]], logits, losses)
+        made[role] = learn(host, name, role, spec, feed, settings, progress, soft)
+        soft = soft or made[role].everything(feed)
+    logits = {role: each.logits for role, each in made.items()}
+    histories = {role: each.trained.history for role, each in made.items()}
+    return Distilled(histories, logits[ROLES[0]], logits, {role: each.trained.losses for role, each in made.items()})
 
 
-def _match(teacher: Spec, student: Spec) -> None:
+@dataclass(frozen=True)
+class Learned:
+    """One network that has learned, and its logits on the test part."""
+
+    trained: Trained
+    logits: Array
+
+    def everything(self, feed: Feed) -> dict[str, Array]:
+        """Return its logits on every part of the data: what a student is taught by."""
+        return {part: self.trained.session.predict(part) for part in feed.parts()}
+
+
+def learn(
+    host: Host,
+    name: str,
+    role: str,
+    spec: Spec,
+    feed: Feed,
+    settings: Settings,
+    progress: Progress = silent,
+    soft: Mapping[str, Array] | None = None,
+    weights: Arrays | None = None,
+) -> Learned:
+    """Train one network in a role; ``soft`` are a teacher's logits, ``weights`` a start other than the seed's.
+
+    Checkpoints go into a folder named after the role.
+    """
+    session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+    if weights is not None:
+        session.load(session.weights() | weights)
+    own = replace(settings, out=settings.out / re.sub(r"[^\w.=]+", "_", role) if settings.out else None)
+    taught = soft if isinstance(spec.training.loss, Distillation) else None
+    trained = train_session(name, session, spec, feed, own, saying(progress, f"{role}, {{}}"), taught)
+    return Learned(trained, session.predict("test"))
+
+
+def match(teacher: Spec, student: Spec) -> None:
+    """Raise ``SpecError`` unless both read the same input and give the same logits."""
     if list(teacher.inputs.values()) != list(student.inputs.values()) or teacher.data != student.data:
         wanted = f"{list(teacher.inputs.values())} of {teacher.data}"
         msg = f"{student.name} must read what its teacher {teacher.name} reads: {wanted}"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,14 +38,27 @@ class Trained:
     accuracies: list[float] = field(default_factory=list)
 
 
+Watch = Callable[[str, Trained], None]
+
+
+def unwatched(side: str, trained: Trained) -> None:
+    """Look at nothing."""
+
+
 def train(
-    host: Host, names: list[str], spec: Spec, feed: Feed, settings: Settings, progress: Progress = silent
+    host: Host,
+    names: Iterable[str],
+    spec: Spec,
+    feed: Feed,
+    settings: Settings,
+    progress: Progress = silent,
+    watch: Watch = unwatched,
 ) -> dict[str, Trained]:
     """Train a spec on each backend and return what came of it, by backend."""
 
     def run(name: str) -> Trained:
         session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
-        return train_session(name, session, spec, feed, settings, progress)
+        return train_session(name, session, spec, feed, settings, progress, watch=watch)
 
     return host.each(names, run)
 
@@ -58,9 +71,11 @@ def train_session(
     settings: Settings,
     progress: Progress = silent,
     soft: Mapping[str, Array] | None = None,
+    watch: Watch = unwatched,
 ) -> Trained:
     """Train one session; ``soft`` holds a teacher's logits by part, for a distillation loss.
 
+    ``watch`` is called with (side, what is trained so far) after each epoch.
     Raises ``SpecError`` for what cannot be trained, ``WeightsError`` for a checkpoint of another run.
     """
     training = spec.training
@@ -82,6 +97,7 @@ def train_session(
         if checkpoint:
             curves = (trained.history, trained.losses, trained.accuracies)
             checkpoints.save(checkpoint, session, identity, *curves)
+        watch(name, trained)
     return trained
 
 

@@ -1,0 +1,73 @@
+"""Exhibits that several experiments show: learning curves, weight histograms, confusion matrices."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dualnet.backends.protocol import Array, Arrays
+from dualnet.report.exhibits import Group, Histogram, Lines, Matrix, Series, Table, numbers
+from dualnet.run.plan import Epoch
+
+BINS = 50
+
+
+def by_epoch(histories: Mapping[str, Sequence[Epoch]], what: str) -> Lines:
+    """Return "loss" or "accuracy" by epoch of every side, a colour for each part of the data."""
+    curves = []
+    for index, (side, epochs) in enumerate(histories.items()):
+        for colour, part in enumerate(("train", "validation", "test")):
+            values = [
+                getattr(epoch, "loss" if (part, what) == ("train", "loss") else f"{part}_{what}") for epoch in epochs
+            ]
+            if None not in values:
+                scale = 100.0 if what == "accuracy" else 1.0
+                x, y = numbers([epoch.epoch for epoch in epochs]), numbers(scale * np.array(values))
+                curves.append(Series(f"{part}, {side}", x, y, colour=colour, dashed=index > 0))
+    unit = "accuracy, %" if what == "accuracy" else "loss"
+    return Lines(f"{what.capitalize()} by epoch", "epoch", unit, tuple(curves))
+
+
+def by_step(losses: Mapping[str, Sequence[float]], title: str = "Loss of every step", log: str = "y") -> Lines:
+    """Return the training loss by optimizer step of every side, or of every run of every side."""
+    curves = [
+        Series(name, numbers(np.arange(1, len(values) + 1)), numbers(values), colour=0, dashed=index > 0)
+        for index, (name, values) in enumerate(losses.items())
+    ]
+    return Lines(title, "optimizer step", "loss", tuple(curves), log)
+
+
+def weights(held: Mapping[str, Arrays], name: str, title: str) -> Histogram:
+    """Return the histogram of one parameter as every side (or run) holds it, over shared bins."""
+    values = {side: arrays[name].ravel() for side, arrays in held.items()}
+    finite = [each[np.isfinite(each)] for each in values.values()]
+    low, high = (float(edge([edge(each, initial=0.0) for each in finite])) for edge in (np.min, np.max))
+    edges = np.linspace(low, high, BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, 4)
+    groups = tuple(
+        Group(side, numbers(np.histogram(each, edges, density=True)[0]), dashed=index > 0)
+        for index, (side, each) in enumerate(zip(values, finite, strict=True))
+    )
+    return Histogram(title, "value", numbers(edges), groups)
+
+
+def confusion(logits: Array, labels: NDArray[np.int64], classes: Sequence[str], title: str) -> Matrix:
+    """Return the counts of true class (row) by predicted class (column)."""
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(counts, (labels, logits.argmax(axis=1)), 1)
+    rows = tuple(tuple(float(count) for count in row) for row in counts)
+    return Matrix(title, tuple(classes), tuple(classes), rows, "predicted", "true")
+
+
+def confused(matrices: Mapping[str, Matrix], most: int = 5) -> Table:
+    """Return the pairs of classes most often taken for one another by the first side, with each side's count."""
+    counts = {side: np.array(matrix.values) for side, matrix in matrices.items()}
+    first = next(iter(counts.values())).copy()
+    np.fill_diagonal(first, 0)
+    names = next(iter(matrices.values())).rows
+    worst = [np.unravel_index(at, first.shape) for at in np.argsort(-first, axis=None)[:most]]
+    rows = [
+        (names[true], names[taken], *(f"{count[true, taken]:.0f}" for count in counts.values()))
+        for true, taken in worst
+        if first[true, taken] > 0
+    ]
+    return Table("Most often confused", ("true", "predicted", *counts), tuple(rows), "counts of test examples")
