@@ -32,3 +32,16 @@ def each(words: str | Iterable[Made], kind: Callable[[str], Made], what: str) ->
 
 def _kind(kind: Callable[[str], object]) -> str:
     return {float: "numbers", int: "whole numbers"}.get(kind, "names")  # type: ignore[call-overload,no-any-return]
+
+
+def samples_of(words: str | Iterable[int]) -> tuple[int, ...]:
+    """Return the numbers in a text such as "3", "0,4,7" or "0..9". Raises ``SpecError``."""
+    if not isinstance(words, str):
+        return tuple(words)
+    first, dots, last = words.partition("..")
+    if dots and first.strip().isdecimal() and last.strip().isdecimal() and int(first) <= int(last):
+        return tuple(range(int(first), int(last) + 1))
+    if dots:
+        msg = f"Samples must be numbers between commas, or a range such as 0..9. Received: {words!r}"
+        raise SpecError(msg)
+    return each(words, int, "samples")

@@ -117,7 +117,7 @@ def from_data(data: Mapping[str, Any], where: str = "result") -> Result:
 
 def dumps(data: Mapping[str, Any]) -> str:
     """Return plain data as JSON text, NaN and the infinities as words."""
-    return json.dumps(strict(data), indent=1, allow_nan=False, default=float) + "\n"
+    return json.dumps(strict(data), allow_nan=False, default=float) + "\n"
 
 
 def strict(value: Any) -> Any:
