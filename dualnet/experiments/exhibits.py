@@ -7,9 +7,27 @@ from numpy.typing import NDArray
 
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.report.exhibits import Group, Histogram, Lines, Matrix, Series, Table, numbers
+from dualnet.report.table import percent
 from dualnet.run.plan import Epoch
 
 BINS = 50
+
+
+def epochs(histories: Mapping[str, Sequence[Epoch]]) -> Table:
+    """Return the epochs of every side, side by side; accuracies in percent."""
+    validated = any(epoch.validation_accuracy is not None for history in histories.values() for epoch in history)
+    columns = ["loss", "train %", *(["validation %"] if validated else []), "test %"]
+    heads = ("epoch", *(f"{name} {column}" for name in histories for column in columns), *(f"{n} s" for n in histories))
+    rows = []
+    for each in zip(*histories.values(), strict=True):
+        cells = [cell for epoch in each for cell in _scores(epoch, validated)]
+        rows.append((f"{each[0].epoch}", *cells, *(f"{epoch.seconds:.1f}" for epoch in each)))
+    return Table("Epochs", heads, tuple(rows))
+
+
+def _scores(epoch: Epoch, validated: bool) -> list[str]:
+    shown = [epoch.train_accuracy, *([epoch.validation_accuracy] if validated else []), epoch.test_accuracy]
+    return [f"{epoch.loss:.4f}", *(percent(value) for value in shown)]
 
 
 def by_epoch(histories: Mapping[str, Sequence[Epoch]], what: str) -> Lines:
@@ -28,13 +46,15 @@ def by_epoch(histories: Mapping[str, Sequence[Epoch]], what: str) -> Lines:
     return Lines(f"{what.capitalize()} by epoch", "epoch", unit, tuple(curves))
 
 
-def by_step(losses: Mapping[str, Sequence[float]], title: str = "Loss of every step", log: str = "y") -> Lines:
-    """Return the training loss by optimizer step of every side, or of every run of every side."""
+def by_step(
+    losses: Mapping[str, Sequence[float]], title: str = "Loss of every step", unit: str = "loss", log: str = "y"
+) -> Lines:
+    """Return what each optimizer step came to on every side."""
     curves = [
         Series(name, numbers(np.arange(1, len(values) + 1)), numbers(values), colour=0, dashed=index > 0)
         for index, (name, values) in enumerate(losses.items())
     ]
-    return Lines(title, "optimizer step", "loss", tuple(curves), log)
+    return Lines(title, "optimizer step", unit, tuple(curves), log)
 
 
 def weights(held: Mapping[str, Arrays], name: str, title: str) -> Histogram:
