@@ -11,15 +11,27 @@ from tabulate import tabulate
 from dualnet.backends.protocol import LayerFacts
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
+from dualnet.report.exhibits import Table
+from dualnet.report.look import columns, numeric
 from dualnet.run.distil import ROLES, Distilled, soft_decisions
 from dualnet.run.plan import Epoch
 
 STYLE = "simple"
+WIDE = 60  # characters of a cell before it is wrapped
 
 
 def percent(fraction: float | None) -> str:
     """Return a fraction as a percentage with two decimals, a dash for None."""
     return "-" if fraction is None else f"{100 * fraction:.2f}"
+
+
+def exhibit(table: Table) -> str:
+    """Return a table under its title, numbers to the right, long cells wrapped, and its note below."""
+    cells = columns(table.rows, len(table.heads))
+    align = ["right" if numeric(column) else "left" for column in cells]
+    rows = [[textwrap.fill(cell, WIDE) for cell in row] for row in zip(*cells, strict=True)]
+    made = tabulate(rows, table.heads, tablefmt=STYLE, disable_numparse=True, colalign=align if rows else None)
+    return "\n".join([table.title, "", made, *(["", textwrap.fill(table.note, 2 * WIDE)] if table.note else [])])
 
 
 def parity(report: Report) -> str:
