@@ -25,7 +25,7 @@ from dualnet.specs import text, zoo
 COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python --quiet --help"
 # Every word of the command line. A new one is a decision: write it here too.
 WORDS = {
-    "parity": "spec --against --stages --steps --seeds --epochs --limit",
+    "parity": "spec --against --stages --steps --seeds --epochs --limit --out",
     "port": "model --input --to --out --kwargs --weights --partial --force --no-check",
     "emit": "spec --to --out",
     "train": "spec --backend --epochs --batch-size --learning-rate --limit --out --resume",
@@ -34,6 +34,7 @@ WORDS = {
     "list": "",
     "doctor": "",
     "demo": "--limit",
+    "report": "run_dir --open --out",
 }
 DIGITS = S.Data(set="digits")
 SMALL = S.Spec(

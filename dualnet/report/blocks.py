@@ -14,6 +14,7 @@ from dualnet.report.svg import Frame, frame, path, tag
 from dualnet.report.thin import thin
 
 LONGEST = 60  # bins and bars that tell their value
+BLOCK = tag("rect", cls="bar", x=4, y=1, width=18, height=10)  # in a legend
 
 
 def bars(shown: E.Bars) -> Chart:
@@ -31,8 +32,10 @@ def bars(shown: E.Bars) -> Chart:
     ground = tag("path", d=path([(place.left, y.at(0.0)), (place.right, y.at(0.0))]), cls="axis")
     words = "; ".join(f"{each.name}: {_values(each, shown.categories)}" for each in shown.groups)
     told = f"{shown.y}. {words}." + (f" Marked: {shown.categories[marked]}." if marked >= 0 else "")
-    svg = place.svg(shown.title, told, *spot, *axes, *drawn, ground)
-    return Chart(svg, tuple((each.name, look(each.colour, each.dashed)) for each in shown.groups), place.width > 600)
+    svg = place.svg(shown.title, told, *spot, *axes, *drawn, ground, *place.nothing(ends))
+    return Chart(
+        svg, tuple((each.name, look(each.colour, each.dashed), BLOCK) for each in shown.groups), place.width > 600
+    )
 
 
 def _spot(middle: float, slot: float, place: Frame) -> Markup:
@@ -83,9 +86,11 @@ def histogram(shown: E.Histogram) -> Chart:
     told = (
         f"Density over {shown.x}, {max(0, len(shown.edges) - 1)} bins: {', '.join(each.name for each in shown.groups)}."
     )
-    svg = place.svg(shown.title, told, *place.down(y, "density"), *place.along(x, shown.x), *drawn)
-    legend = tuple((each.name, look(each.colour, each.dashed)) for each in shown.groups)
-    return Chart(svg, (*legend, *([("theory", "s theory")] if shown.curve else [])))
+    svg = place.svg(
+        shown.title, told, *place.down(y, "density"), *place.along(x, shown.x), *drawn, *place.nothing(tall)
+    )
+    legend = tuple((each.name, look(each.colour, each.dashed), BLOCK) for each in shown.groups)
+    return Chart(svg, (*legend, *([("theory", "s theory", Markup())] if shown.curve else [])))
 
 
 def _steps(each: E.Group, at: int, edges: Sequence[float], x: Scale, y: Scale) -> Markup:

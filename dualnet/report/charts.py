@@ -1,4 +1,4 @@
-"""Curves as SVG. What is dashed, the second framework, has squares for marks and lies over the first's pale line."""
+"""Curves as SVG. What is dashed, the second framework, has open marks and lies over the first one's pale line."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,15 +11,27 @@ from dualnet.report.scale import Scale, scale
 from dualnet.report.svg import Frame, frame, path, tag
 from dualnet.report.thin import spread, thin
 
+# Marks of colours 0, 1, 2 …: circle, square, two triangles, diamond, cross and plus, from their middle.
+SHAPES = (
+    "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",
+    "m-2.7-2.7h5.4v5.4h-5.4z",
+    "m0-3.5l3.3 6h-6.6z",
+    "m0 3.5l3.3-6h-6.6z",
+    "m0-3.7l3.7 3.7l-3.7 3.7l-3.7-3.7z",
+    "m-2.5-2.5l5 5m-5 0l5-5",
+    "m-3 0h6m-3-3v6",
+)
+DENSE = 300  # points of a curve that is drawn thin
+NAMED = 200  # layers and the like that are marked
 MARKS = 40  # points of a curve that are marked and tell their value; of longer curves, every so many
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing and its legend: a name and the classes of its look for each thing in it."""
+    """A drawing and its legend: a name, the classes of its look, and the shape beside it for each thing in it."""
 
     svg: Markup
-    legend: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, str, Markup], ...]
     wide: bool = False
 
 
@@ -45,8 +57,11 @@ def lines(shown: E.Lines) -> Chart:
         else place.along(x, shown.x)
     )
     drawn = [_curve(each, at, x, y, place, paired, shown) for at, each in enumerate(shown.series)]
-    svg = place.svg(shown.title, _told(shown), *place.down(y, shown.y, zeros), *below, *drawn)
-    legend = tuple((each.name, look(each.colour, each.dashed, paired)) for each in shown.series)
+    svg = place.svg(shown.title, _told(shown), *place.down(y, shown.y, zeros), *below, *drawn, *place.nothing(ys))
+    legend = tuple(
+        (each.name, look(each.colour, each.dashed, paired), mark(13.0, 6.0, each.colour, "", each.dashed))
+        for each in shown.series
+    )
     return Chart(svg, legend, place.width > 600)
 
 
@@ -55,15 +70,16 @@ def _curve(each: E.Series, at: int, x: Scale, y: Scale, place: Frame, paired: bo
     kept = thin(each.y[:count])
     line = path((x.at(each.x[index]), y.at(each.y[index])) for index in kept)
     parts = [_band(each, x, y), tag("path", tag("title", each.name), d=line, cls="line")]
-    for index in spread(count, MARKS):
+    for index in spread(count, NAMED if shown.names else MARKS if count <= MARKS else MARKS // 2):
         value, across = each.y[index], x.at(each.x[index])
         height = place.bottom if y.log and value <= 0 else y.at(value)
         if not math.isnan(across) and not math.isnan(height):
             named = int(each.x[index]) if shown.names and each.x[index] % 1 == 0 else -1
             where = shown.names[named] if 0 <= named < len(shown.names) else f"{shown.x} {short(each.x[index])}".strip()
             told = f"{each.name}, {where}: {short(value)}{between(each, index)}"
-            parts.append(_mark(across, height, each.dashed, told, open=y.log and value <= 0))
-    return tag("g", *parts, cls=look(each.colour, each.dashed, paired), data_s=at)
+            parts.append(mark(across, height, each.colour, told, each.dashed or (y.log and value <= 0)))
+    dense = " dense" if count > DENSE else ""
+    return tag("g", *parts, cls=look(each.colour, each.dashed, paired) + dense, data_s=at)
 
 
 def _band(each: E.Series, x: Scale, y: Scale) -> str:
@@ -83,20 +99,21 @@ def between(each: E.Series | E.Group, index: int) -> str:
     return f" ({short(each.low[index])} to {short(each.high[index])})"
 
 
-def _mark(x: float, y: float, square: bool, told: str, open: bool = False) -> Markup:
-    look = "m open" if open else "m"
-    if square:
-        return tag("rect", tag("title", told), x=x - 2.5, y=y - 2.5, width=5, height=5, cls=look)
-    return tag("circle", tag("title", told), cx=x, cy=y, r=2.8, cls=look)
+def mark(x: float, y: float, colour: int, told: str, open: bool = False) -> Markup:
+    """Return the mark of a setting: its shape goes with its colour. Open marks are the second framework's."""
+    where = path([(x, y)]) + SHAPES[colour % len(SHAPES)]
+    return tag("path", *([tag("title", told)] if told else []), d=where, cls="m open" if open else "m")
 
 
 def _told(shown: E.Lines) -> str:
     """Return in words what each curve does."""
-    words = []
-    for each in shown.series:
-        finite = [value for value in each.y if math.isfinite(value)]
-        ends = (
-            f"from {short(finite[0])} to {short(finite[-1])}, least {short(min(finite))}, largest {short(max(finite))}"
-        )
-        words.append(f"{each.name}: {len(each.y):,} points, {ends}" if finite else f"{each.name}: no finite value")
-    return "; ".join([f"{shown.y} over {shown.x or 'names'}", *words]) + "."
+    words = [f"{shown.y} over {shown.x or 'names'}", *(f"{each.name}: {_course(each)}" for each in shown.series)]
+    return "; ".join(words) + "."
+
+
+def _course(each: E.Series) -> str:
+    finite = [value for value in each.y if math.isfinite(value)]
+    if not finite:
+        return "no finite value"
+    first, last, least, largest = map(short, (finite[0], finite[-1], min(finite), max(finite)))
+    return f"{len(each.y):,} points, from {first} to {last}, least {least}, largest {largest}"

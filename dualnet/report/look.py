@@ -14,7 +14,7 @@ SCALES = {
 }
 # A sign beside each verdict's name, so that none is told by its colour alone.
 SIGNS = {"equal": "✓", "rounding": "≈", "unstable": "?", "divergent": "≠", "not checked": "–"}
-NUMBER = r"[-+−±<>≤≥~≈]*\s?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?"
+NUMBER = r"[-+−±<>≤≥~≈×]*\s?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?"
 NUMERIC = re.compile(rf"{NUMBER}(\s?±\s?{NUMBER})?\s?(%|[a-zA-Zµ/×°]{{1,8}}|points|seconds)?|[-+−]?inf|nan", re.ASCII)
 MISSING = ("", "-", "–", "—")
 

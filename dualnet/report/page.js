@@ -6,7 +6,7 @@
     made.append(...inside);
     return made;
   };
-  const NUMBER = /^[<>≤≥~≈+]*\s*([-−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?)/i;
+  const NUMBER = /^[<>≤≥~≈×±+]*\s*([-−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?)/i;
   const MISSING = ["", "-", "–", "—", "nan"];
 
   /** The number that a cell begins with, its text if there is none, and null where nothing is said. */
@@ -73,7 +73,7 @@
     }
     const value = make("output", { className: "value" });
     const plot = figure.querySelector(".plot");
-    plot.after(value);
+    figure.append(value);
     plot.addEventListener("pointerover", (event) => tell(event.target.closest(".m, .bar, .bin")));
     plot.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -15,10 +15,11 @@ from dualnet.compare.verdict import WORST
 from dualnet.report import blocks, charts
 from dualnet.report import exhibits as E
 from dualnet.report.look import SIGNS, columns, numeric, short
-from dualnet.report.pixels import address, rectangle
+from dualnet.report.pixels import LARGEST, address, rectangle
 from dualnet.report.result import Result
 from dualnet.report.table import MEANING
 
+SHOWN = 84  # pixels of a screen that a picture takes at least
 SMALL = 40  # rows and columns of a matrix that is shown in numbers
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -39,15 +40,15 @@ def section(result: Result) -> str:
 
 def _sentence(verdict: str, results: Sequence[Result]) -> str:
     """Return what the worst verdict means, and which results it is of."""
-    means = MEANING[verdict][0].upper() + MEANING[verdict][1:]
+    means = f"{MEANING[verdict][0].upper()}{MEANING[verdict][1:]}."
     judged = [result for result in results if result.verdict in WORST]
-    if len(judged) < 2:
-        return f"{means}."
     of = [result.title for result in judged if result.verdict == verdict]
+    if len(judged) < 2:
+        return means
+    if len(of) == len(judged):
+        return f"{means} All {len(judged)} comparisons say so."
     more = f" and {len(of) - 2} more" if len(of) > 2 else ""
-    which = "all" if len(of) == len(judged) else f"{len(of)}"
-    names = "" if len(of) == len(judged) else f": {', '.join(of[:2])}{more}"
-    return f"{means}. The worst verdict, of {which} of {len(judged)} comparisons{names}."
+    return f"{means} This is the worst of {len(judged)} comparisons: {', '.join(of[:2])}{more}."
 
 
 @cache
@@ -75,7 +76,8 @@ def _shown(result: Result) -> dict[str, Any]:
     """Return what the template shows of a result."""
     own = {name: getattr(result, name) for name in ("title", "verdict", "source", "says")}
     facts = {name: list(_facts(getattr(result, name))) for name in ("settings", "environment")}
-    return own | facts | {"exhibits": [_item(each) for each in result.exhibits]}
+    date = str(result.environment.get("date", "")).replace("T", " ")
+    return own | facts | {"date": date, "exhibits": [_item(each) for each in result.exhibits]}
 
 
 def _facts(data: Mapping[str, Any], before: str = "") -> Any:
@@ -99,7 +101,7 @@ def _item(shown: E.Exhibit) -> dict[str, Any]:
         return own | (_matrix(shown) if max(len(shown.rows), len(shown.columns)) <= SMALL else _pictures(_heat(shown)))
     draw: Any = {E.Lines: charts.lines, E.Bars: blocks.bars, E.Histogram: blocks.histogram}[type(shown)]
     made = draw(shown)
-    return own | {"kind": "chart", "solid": not isinstance(shown, E.Lines), **vars(made)}
+    return own | {"kind": "chart", **vars(made)}
 
 
 def _table(shown: E.Table) -> dict[str, Any]:
@@ -116,12 +118,13 @@ def _pictures(shown: E.Pictures) -> dict[str, Any]:
     return {"kind": "pictures", "columns": shown.columns, "cells": rows}
 
 
-def _picture(each: E.Picture | None, row: str, at: int, shown: E.Pictures) -> dict[str, str] | None:
+def _picture(each: E.Picture | None, row: str, at: int, shown: E.Pictures) -> dict[str, Any] | None:
     if each is None:
         return None
     column = shown.columns[at] if at < len(shown.columns) else ""
     alt = ", ".join(word for word in (row, column, each.caption) if word) or shown.title
-    return {"address": address(each), "caption": each.caption, "alt": alt}
+    width = min(max(SHOWN, 2 * max(map(len, each.pixels), default=0)), 2 * LARGEST)
+    return {"address": address(each), "caption": each.caption, "alt": alt, "width": width}
 
 
 def _matrix(shown: E.Matrix) -> dict[str, Any]:

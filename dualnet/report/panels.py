@@ -16,6 +16,7 @@ from dualnet.report.pixels import rectangle
 
 MAPS = {name: LinearSegmentedColormap.from_list(name, list(colours)) for name, colours in SCALES.items()}
 NAMED = 24  # names on an axis before some are left out
+MARKS = ("o", "s", "^", "v", "D", "x", "+")  # of colours 0, 1, 2 …
 MARKED = 40  # points of a curve before only some are marked
 
 
@@ -38,11 +39,12 @@ def lines(axes: Axes, shown: E.Lines) -> None:
 
 def _look(each: E.Series, paired: bool, points: int) -> dict[str, Any]:
     thin = 0.6 if points > 300 else 1.0
-    base = {"color": COLOURS[each.colour % len(COLOURS)], "markersize": 4, "linewidth": 1.5 * thin}
+    colour, mark = COLOURS[each.colour % len(COLOURS)], MARKS[each.colour % len(MARKS)]
+    base = {"color": colour, "marker": mark, "markersize": 4, "linewidth": 1.5 * thin}
     base["markevery"] = max(1, points // 12) if points > MARKED else 1
     if each.dashed:
-        return base | {"linestyle": (0, (4, 2)), "marker": "s", "fillstyle": "none"}
-    return base | ({"linewidth": 3.5 * thin, "alpha": 0.45} if paired else {}) | {"marker": "o"}
+        return base | {"linestyle": (0, (4, 2)), "fillstyle": "none"}
+    return base | ({"linewidth": 3.5 * thin, "alpha": 0.45} if paired else {})
 
 
 def _scales(axes: Axes, shown: E.Lines) -> None:
@@ -56,7 +58,7 @@ def _scales(axes: Axes, shown: E.Lines) -> None:
         zeros = [x for x, y in zip(each.x, each.y, strict=False) if y <= 0]
         colour = COLOURS[each.colour % len(COLOURS)]
         place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-        axes.plot(zeros, np.zeros(len(zeros)), "s" if each.dashed else "o", mfc="none", color=colour, ms=6, **place)
+        axes.plot(zeros, np.zeros(len(zeros)), MARKS[each.colour % len(MARKS)], mfc="none", color=colour, ms=6, **place)
 
 
 def bars(axes: Axes, shown: E.Bars) -> None:

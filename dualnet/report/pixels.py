@@ -1,4 +1,4 @@
-"""Pictures as small PNG files in text: 64 shades, no larger than a page shows them."""
+"""Pictures as small PNG files in text: few shades, no larger than a page shows them."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from dualnet.report.exhibits import Picture
 from dualnet.report.look import SCALES
 
 LARGEST = 112  # pixels of a side; what is larger is averaged down
-SHADES = 64  # more than an eye tells apart, and a third of the bytes of 256
+SHADES = 63  # more than an eye tells apart, a quarter of the bytes of 256, and odd: zero lies on the middle one
 
 
 def rectangle(rows: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
@@ -40,7 +40,7 @@ def address(picture: Picture) -> str:
         return ""
     image = Image.fromarray(found)
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    shades = np.asarray(image) // (256 // SHADES)
+    shades = np.round(np.asarray(image) * ((SHADES - 1) / 255)).astype(np.uint8)
     made = Image.fromarray(shades)
     made.putpalette(palette(picture.scale))
     file = io.BytesIO()

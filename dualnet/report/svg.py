@@ -60,6 +60,11 @@ class Frame:
             drawn += self._across(self.bottom, "0")
         return [*drawn, tag("text", name, x=4.0, y=12.0, cls="name")]
 
+    def nothing(self, values: Iterable[float]) -> list[Markup]:
+        """Return words in place of marks where no value could be one."""
+        middle = {"x": (self.left + self.right) / 2, "y": (self.top + self.bottom) / 2 - 8, "text_anchor": "middle"}
+        return [] if any(map(math.isfinite, values)) else [tag("text", "no values", cls="name", **middle)]
+
     def _across(self, at: float, label: str) -> list[Markup]:
         line = tag("path", d=path([(self.left, at), (self.right, at)]), cls="grid")
         return [line, tag("text", label, x=self.left - 6, y=at + 4, text_anchor="end")]
@@ -108,7 +113,9 @@ def frame(numbers: Sequence[str], names: Sequence[str] = (), titled: bool = True
     """Return a frame with room for the numbers at its left and the names below; many names make it wide."""
     width = min(most, max(540.0, 60.0 + 26.0 * len(names)))
     left = 14 + LETTER * max((len(text) for text in numbers), default=1)
-    inside = width - left - 12
     letters = max((len(cut(name, 22)) for name in names), default=0)
-    below = (26 + 0.62 * LETTER * letters if names and turns(names, inside) else 24) + (16 if titled else 0)
+    if names and turns(names, width - left - 12):
+        left = max(left, 0.79 * LETTER * letters - 8)  # the first name begins left of its place
+    inside = width - left - 12
+    below = (26 + 0.62 * LETTER * letters if names and turns(names, inside) else 24) + (13 if titled else 0)
     return Frame(width, 250 + below, left, 24, width - 12, 246)

@@ -4,7 +4,6 @@ import math
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tabulate import tabulate
 
@@ -36,7 +35,12 @@ def exhibit(table: Table) -> str:
 
 def parity(report: Report) -> str:
     """Return the ladder: a line for each stage, then the first divergence, and what was not checked."""
-    rows = [_stage(stage) for stage in report.stages if stage.verdict != "not checked"]
+    width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
+    rows = [
+        (*cells[:-1], textwrap.fill(cells[-1], width))
+        for cells in map(stage_row, report.stages)
+        if cells[1] != "not checked"
+    ]
     heads = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
     lines = [f"{report.name}: {' and '.join(report.sides)}"]
     lines += [report.source] if report.source else []
@@ -45,7 +49,7 @@ def parity(report: Report) -> str:
         tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=ALIGNED),
         "",
     ]
-    lines += [line for stage in report.stages for line in _located(stage)]
+    lines += [line for stage in report.stages for line in located(stage)]
     lines += [f"not checked: {', '.join(names)}: {why}" for why, names in report.reasons()]
     return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
 
@@ -62,17 +66,16 @@ MEANING = {
 ALIGNED = ("left", "left", "right", "right", "right", "right", "left")
 
 
-def _stage(stage: Stage) -> tuple[Any, ...]:
-    width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
-    note = textwrap.fill(stage.note, width)
+def stage_row(stage: Stage) -> tuple[str, ...]:
+    """Return a stage's cells: name, verdict, how many findings, the gaps, seconds, and what was compared."""
     return (
         stage.name,
         stage.verdict,
-        len(stage.findings),
+        str(len(stage.findings)),
         _gap(stage.gap32),
         _gap(stage.gap64),
         f"{stage.seconds:.1f}",
-        note,
+        stage.note,
     )
 
 
@@ -81,7 +84,8 @@ def _gap(value: float) -> str:
     return "-" if math.isnan(value) else "0" if value == 0 else f"{value:.1e}"
 
 
-def _located(stage: Stage) -> list[str]:
+def located(stage: Stage) -> list[str]:
+    """Return where a stage first diverges, whether it begins there, and what explains it; nothing if it does not."""
     if not stage.where:
         return []
     found = stage.first("divergent", "unstable")
