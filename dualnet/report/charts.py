@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dualnet.report import exhibits as E
 from dualnet.report.look import COLOURS, short
-from dualnet.report.scale import Scale, scale
+from dualnet.report.scale import Scale, drawable, scale
 from dualnet.report.svg import Frame, frame, path, tag
 from dualnet.report.thin import spread, thin
 
@@ -43,8 +43,8 @@ def look(colour: int, dashed: bool, paired: bool = False) -> str:
 def lines(shown: E.Lines) -> Chart:
     """Return curves over their axes. What a logarithmic axis cannot show stands as an open mark at its foot."""
     ys = [value for each in shown.series for part in (each.y, each.low, each.high) for value in part]
-    xs = [value for each in shown.series for value in each.x] + [float(at) for at in range(len(shown.names))]
-    log = "y" in shown.log and any(0 < value < math.inf for value in ys)
+    xs = [value for each in shown.series for value in each.x] + ([-0.5, len(shown.names) - 0.5] if shown.names else [])
+    log = "y" in shown.log and any(drawable(value, True) for value in ys)
     zeros = log and any(value <= 0 for each in shown.series for value in each.y)
     trial = scale(ys, 1.0, 0.0, log)
     place = frame([label for _, label in trial.ticks()], shown.names, bool(shown.x))

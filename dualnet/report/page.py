@@ -1,5 +1,7 @@
 """The page: results as one HTML file that needs no network, and one result as what a notebook shows."""
 
+import base64
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,10 @@ def page(results: Sequence[Result], title: str) -> str:
     verdicts = [result.verdict for result in results if result.verdict in WORST]
     verdict = max(verdicts, key=WORST.index, default="not checked")
     shown = [_shown(result) for result in results]
-    words = {"style": _file("page.css"), "script": _file("page.js"), "version": __version__}
+    style, script = _file("page.css"), _file("page.js")
+    # The browser is told to load nothing and to run this script alone, whatever a result may hold.
+    seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    words = {"style": style, "script": script, "seal": seal, "version": __version__}
     return _clean(_template().page(title, verdict, _sentence(verdict, results), shown, **words))
 
 
@@ -76,7 +81,7 @@ def _shown(result: Result) -> dict[str, Any]:
     """Return what the template shows of a result."""
     own = {name: getattr(result, name) for name in ("title", "verdict", "source", "says")}
     facts = {name: list(_facts(getattr(result, name))) for name in ("settings", "environment")}
-    date = str(result.environment.get("date", "")).replace("T", " ")
+    date = str(result.environment.get("date", "")).replace("T", " ").replace("+00:00", " UTC")
     return own | facts | {"date": date, "exhibits": [_item(each) for each in result.exhibits]}
 
 

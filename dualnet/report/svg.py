@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from dualnet.report.scale import Scale
+from dualnet.report.scale import Scale, drawable
 
-LETTER = 6.4  # the width of a letter of the axes, about
+LETTER = 7.4  # the width of a letter of the axes, about; a phone shows larger ones
 
 
 def tag(name: str, *children: str, **attributes: object) -> Markup:
@@ -63,7 +63,7 @@ class Frame:
     def nothing(self, values: Iterable[float]) -> list[Markup]:
         """Return words in place of marks where no value could be one."""
         middle = {"x": (self.left + self.right) / 2, "y": (self.top + self.bottom) / 2 - 8, "text_anchor": "middle"}
-        return [] if any(map(math.isfinite, values)) else [tag("text", "no values", cls="name", **middle)]
+        return [] if any(map(drawable, values)) else [tag("text", "no values", cls="name", **middle)]
 
     def _across(self, at: float, label: str) -> list[Markup]:
         line = tag("path", d=path([(self.left, at), (self.right, at)]), cls="grid")
