@@ -103,14 +103,15 @@ def histogram(axes: Axes, shown: E.Histogram) -> None:
         colour = COLOURS[each.colour % len(COLOURS)]
         values = np.array(each.values[: len(edges) - 1], dtype=float)
         look = {"linestyle": (0, (4, 2)), "linewidth": 1.4} if each.dashed else {"fill": True, "alpha": 0.35}
-        axes.stairs(values, edges[: len(values) + 1], color=colour, label=each.name, **look)
+        if len(values):
+            axes.stairs(values, edges[: len(values) + 1], color=colour, label=each.name, **look)
     if shown.curve:
         centres = (edges[1:] + edges[:-1]) / 2
         many = min(len(centres), len(shown.curve))
         axes.plot(centres[:many], shown.curve[:many], color="#333333", linewidth=1.2, label="theory")
     axes.set(xlabel=shown.x, ylabel="density")
     axes.grid(alpha=0.25)
-    if shown.groups or shown.curve:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(framealpha=0.8, edgecolor="none")
 
 
