@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import LogLocator
 
 from dualnet.report import exhibits as E
 from dualnet.report.look import COLOURS, SCALES, short
 from dualnet.report.pixels import rectangle
+from dualnet.report.thin import thin
 
 MAPS = {name: LinearSegmentedColormap.from_list(name, list(colours)) for name, colours in SCALES.items()}
+LEGEND = 6  # curves before their legend stands beside the axes
 NAMED = 24  # names on an axis before some are left out
 MARKS = ("o", "s", "^", "v", "D", "x", "+")  # of colours 0, 1, 2 …
 MARKED = 40  # points of a curve before only some are marked
@@ -22,19 +26,24 @@ MARKED = 40  # points of a curve before only some are marked
 
 def lines(axes: Axes, shown: E.Lines) -> None:
     """Draw curves, their bands, and what a logarithmic axis cannot show as open marks at its foot."""
+    paired = any(each.dashed for each in shown.series)
     for each in shown.series:
-        x, y = (np.array(values, dtype=float) for values in (each.x, each.y))
-        look = _look(each, any(other.dashed for other in shown.series), len(x))
+        kept = thin(each.y[: len(each.x)])
+        x, y = (np.array([values[at] for at in kept], dtype=float) for values in (each.x, each.y))
+        look = _look(each, paired, 0 if shown.names else len(kept))
         axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=each.name, **look)
         if each.low and each.high:
-            axes.fill_between(x, each.low, each.high, color=look["color"], alpha=0.15, linewidth=0)
+            axes.fill_between(each.x, each.low, each.high, color=look["color"], alpha=0.15, linewidth=0)
     _scales(axes, shown)
     axes.set(xlabel=shown.x, ylabel=shown.y)
     axes.grid(alpha=0.25)
     if shown.names:
         _names(axes, shown.names)
     if shown.series:
-        axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
+        beside: dict[str, Any] = (
+            {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(shown.series) > LEGEND else {}
+        )
+        axes.legend(framealpha=0.8, edgecolor="none", **beside)
 
 
 def _look(each: E.Series, paired: bool, points: int) -> dict[str, Any]:
@@ -52,13 +61,25 @@ def _scales(axes: Axes, shown: E.Lines) -> None:
         values = np.array([value for each in shown.series for value in getattr(each, axis)], dtype=float)
         if (values[np.isfinite(values)] > 0).any():  # else there is nothing that such an axis could show
             getattr(axes, f"set_{axis}scale")("log", nonpositive="mask")
+            _near(getattr(axes, f"{axis}axis"))
     if axes.get_yscale() != "log":
         return
     for each in shown.series:
         zeros = [x for x, y in zip(each.x, each.y, strict=False) if y <= 0]
-        colour = COLOURS[each.colour % len(COLOURS)]
+        if not zeros:
+            continue  # an empty line would lie at the figure's corner, and the layout make room for it
+        look: dict[str, Any] = {"marker": MARKS[each.colour % len(MARKS)], "color": COLOURS[each.colour % len(COLOURS)]}
         place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-        axes.plot(zeros, np.zeros(len(zeros)), MARKS[each.colour % len(MARKS)], mfc="none", color=colour, ms=6, **place)
+        axes.plot(zeros, np.zeros(len(zeros)), linestyle="", mfc="none", ms=6, **look, **place)
+
+
+def _near(axis: Axis) -> None:
+    """Write 0.3 and not 3 times a power of ten, on an axis that spans less than two decades."""
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("{x:g}")
 
 
 def bars(axes: Axes, shown: E.Bars) -> None:

@@ -30,10 +30,12 @@ def figure_of(title: str, exhibits: Sequence[E.Exhibit]) -> Figure:
     """Return a figure of every exhibit but the tables: charts two in a row, grids of pictures below one another."""
     charts = [each for each in exhibits if type(each) in DRAWN]
     grids = [each for each in exhibits if isinstance(each, E.Pictures)]
-    across = 1 if len(charts) == 1 else 2
+    wide = any(isinstance(each, E.Lines) and len(each.names) > 12 for each in charts)
+    across = 1 if len(charts) == 1 or wide else 2
     down = math.ceil(len(charts) / across)
     heights = ([4.2 * down] if charts else []) + [_height(grid) for grid in grids]
-    width = max([5.6 * across if charts else 6.0, *(1.6 + CELL * len(grid.columns) for grid in grids)])
+    chart = 11.0 if wide else 7.4 if any(_beside(each) for each in charts) else 5.6
+    width = max([chart * across if charts else 6.0, *(1.6 + CELL * len(grid.columns) for grid in grids)])
     figure = Figure(figsize=(width, sum(heights, 0.5)), layout="constrained")
     figure.suptitle(panels.plain(title))
     parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0] if heights else []
@@ -42,6 +44,10 @@ def figure_of(title: str, exhibits: Sequence[E.Exhibit]) -> Figure:
     for part, grid in zip(parts[len(parts) - len(grids) :], grids, strict=True):
         _pictures(part, grid)
     return figure
+
+
+def _beside(chart: Any) -> bool:
+    return isinstance(chart, E.Lines) and len(chart.series) > panels.LEGEND
 
 
 def _charts(part: SubFigure, charts: Sequence[Any], down: int, across: int) -> None:
