@@ -199,7 +199,7 @@ def odd() -> Result:
     evil = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title='owned'\">"
     nan = float("nan")
     shown: list[E.Exhibit] = [
-        E.Lines(evil, evil, evil, (E.Series(evil, (0.0, 1.0), (nan, 2.0)), E.Series("none", (), ())), "y"),
+        E.Lines(evil, evil, evil, (E.Series(evil, (0.0, 1.0), (nan, 2.0)), E.Series(r"$\frac{$ $\no$", (), ())), "y"),
         E.Bars("No bars", (), "", ()),
         E.Bars("Below zero", ("a", "b"), "y", (E.Group("g", (-1.0, nan)),)),
         E.Histogram("No bins", "", (), (E.Group("g", ()),)),

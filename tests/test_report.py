@@ -158,7 +158,7 @@ def test_a_report_becomes_a_result_with_its_stages_and_gaps_in_graph_order() -> 
     found = ladder.result(Report("small", ["torch", "keras"], stages, "digits"), {"python": "3.11"})
     assert (found.name, found.title, found.verdict) == ("parity", "small: torch and keras", "divergent")
     assert (found.source, found.environment) == ("digits", {"python": "3.11"})
-    assert found.says == ["forward: first at norm. it begins there."]
+    assert found.says == ["First divergence: forward: first at norm. it begins there."]
     table_, outputs, gradients, parameters = found.exhibits
     assert isinstance(table_, E.Table)
     assert [row[:2] for row in table_.rows][1:] == [

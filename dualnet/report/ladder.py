@@ -17,6 +17,7 @@ CHARTS = (
     ("forward", "train: ", "Outputs in training mode", False),
     ("gradients", "layer ", "Gradients, layer by layer", True),
     ("gradients", "parameter ", "Gradients of parameters", False),
+    ("gradients", "eval: parameter ", "Gradients of parameters", False),  # of two live models
 )
 HEADS = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
 
@@ -38,6 +39,8 @@ def result(report: Report, environment: Mapping[str, Any]) -> Result:
 def _says(report: Report) -> list[str]:
     """Return the first divergence of each stage that has one, else what the verdict means."""
     told = [". ".join(line.strip() for line in located(stage)) + "." for stage in report.stages if stage.where]
+    if told and report.verdict == "divergent":
+        told[0] = f"First divergence: {told[0]}"
     return told or [f"No stage diverges: {MEANING[report.verdict]}."]
 
 

@@ -31,11 +31,11 @@ def lines(axes: Axes, shown: E.Lines) -> None:
         kept = thin(each.y[: len(each.x)])
         x, y = (np.array([values[at] for at in kept], dtype=float) for values in (each.x, each.y))
         look = _look(each, paired, 0 if shown.names else len(kept))
-        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=each.name, **look)
+        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=plain(each.name), **look)
         if each.low and each.high:
             axes.fill_between(each.x, each.low, each.high, color=look["color"], alpha=0.15, linewidth=0)
     _scales(axes, shown)
-    axes.set(xlabel=shown.x, ylabel=shown.y)
+    axes.set(xlabel=plain(shown.x), ylabel=plain(shown.y))
     axes.grid(alpha=0.25)
     if shown.names:
         _names(axes, shown.names)
@@ -47,13 +47,13 @@ def lines(axes: Axes, shown: E.Lines) -> None:
 
 
 def _look(each: E.Series, paired: bool, points: int) -> dict[str, Any]:
-    thin = 0.6 if points > 300 else 1.0
+    fine = 0.6 if points > 300 else 1.0
     colour, mark = COLOURS[each.colour % len(COLOURS)], MARKS[each.colour % len(MARKS)]
-    base = {"color": colour, "marker": mark, "markersize": 4, "linewidth": 1.5 * thin}
+    base = {"color": colour, "marker": mark, "markersize": 4, "linewidth": 1.5 * fine}
     base["markevery"] = max(1, points // 12) if points > MARKED else 1
     if each.dashed:
         return base | {"linestyle": (0, (4, 2)), "fillstyle": "none"}
-    return base | ({"linewidth": 3.5 * thin, "alpha": 0.45} if paired else {})
+    return base | ({"linewidth": 3.5 * fine, "alpha": 0.45} if paired else {})
 
 
 def _scales(axes: Axes, shown: E.Lines) -> None:
@@ -90,11 +90,11 @@ def bars(axes: Axes, shown: E.Bars) -> None:
         colour = COLOURS[each.colour % len(COLOURS)]
         look: dict[str, Any] = {"facecolor": "none", "hatch": "////"} if each.dashed else {"facecolor": colour}
         places = at - 0.4 + (index + 0.5) * width
-        axes.bar(places, values, width * 0.92, label=each.name, edgecolor=colour, **look)
+        axes.bar(places, values, width * 0.92, label=plain(each.name), edgecolor=colour, **look)
         if each.low and each.high:
             axes.vlines(places[: len(each.low)], each.low, each.high, color="#333333", linewidth=1.2)
     _names(axes, shown.categories)
-    axes.set_ylabel(shown.y)
+    axes.set_ylabel(plain(shown.y))
     axes.axhline(0, color="#333333", linewidth=0.8)
     axes.grid(axis="y", alpha=0.25)
     axes.set_axisbelow(True)
@@ -125,12 +125,12 @@ def histogram(axes: Axes, shown: E.Histogram) -> None:
         values = np.array(each.values[: len(edges) - 1], dtype=float)
         look = {"linestyle": (0, (4, 2)), "linewidth": 1.4} if each.dashed else {"fill": True, "alpha": 0.35}
         if len(values):
-            axes.stairs(values, edges[: len(values) + 1], color=colour, label=each.name, **look)
+            axes.stairs(values, edges[: len(values) + 1], color=colour, label=plain(each.name), **look)
     if shown.curve:
         centres = (edges[1:] + edges[:-1]) / 2
         many = min(len(centres), len(shown.curve))
         axes.plot(centres[:many], shown.curve[:many], color="#333333", linewidth=1.2, label="theory")
-    axes.set(xlabel=shown.x, ylabel="density")
+    axes.set(xlabel=plain(shown.x), ylabel="density")
     axes.grid(alpha=0.25)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(framealpha=0.8, edgecolor="none")
@@ -141,7 +141,7 @@ def matrix(axes: Axes, shown: E.Matrix) -> None:
     values = rectangle(shown.values)
     top = max(np.abs(values[np.isfinite(values)]).max(initial=0.0), 1e-300)
     axes.imshow(np.abs(values), cmap="Blues", vmin=0, vmax=top, aspect="equal")
-    axes.set(xlabel=shown.x, ylabel=shown.y)
+    axes.set(xlabel=plain(shown.x), ylabel=plain(shown.y))
     _names(axes, shown.columns)
     step = max(1, -(-len(shown.rows) // NAMED))
     axes.set_yticks(range(0, len(shown.rows), step), [plain(name) for name in shown.rows[::step]])
