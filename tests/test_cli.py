@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import webbrowser
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,16 @@ from dualnet.backends import Backend
 from dualnet.cli import main, verbs
 from dualnet.cli.parser import parser
 from dualnet.errors import UnsupportedError
+from dualnet.report.exhibits import Lines
+from dualnet.report.result import load as load_result
 from dualnet.run.hosts import Here
 from dualnet.specs import text, zoo
+from tests import gallery
 
 COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python --quiet --help"
 # Every word of the command line. A new one is a decision: write it here too.
 WORDS = {
-    "parity": "spec --against --stages --steps --seeds --epochs --limit",
+    "parity": "spec --against --stages --steps --seeds --epochs --limit --out",
     "port": "model --input --to --out --kwargs --weights --partial --force --no-check",
     "emit": "spec --to --out",
     "train": "spec --backend --epochs --batch-size --learning-rate --limit --out --resume",
@@ -34,6 +39,7 @@ WORDS = {
     "list": "",
     "doctor": "",
     "demo": "--limit",
+    "report": "run_dir --open --out",
 }
 DIGITS = S.Data(set="digits")
 SMALL = S.Spec(
@@ -217,7 +223,96 @@ def test_a_pair_that_does_not_exits_1_and_names_the_layer(inside, small: str, tm
     assert "verdict: divergent" in capsys.readouterr().out
 
 
+def test_parity_writes_its_result_and_page(inside, small: str, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    words = ["--stages", "structure,forward,gradients,training", "--limit", "150", "--quiet", "--out", str(out)]
+    assert main(["parity", small, *words]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["parity.json", "report.html"]
+    found = load_result(out / "parity.json")
+    assert found.verdict in ("equal", "rounding")
+    assert found.environment["torch"]["version"]
+    assert found.environment["keras"]["version"]
+    titles = [each.title for each in found.exhibits]
+    assert titles[:2] == ["Stages", "Outputs, layer by layer"]
+    assert {"Gradients, layer by layer", "Gradients of parameters", "Training loss", "Accuracy"} <= set(titles)
+    losses = next(each for each in found.exhibits if each.title == "Training loss")
+    assert isinstance(losses, Lines)
+    assert [(each.name, len(each.y), each.dashed) for each in losses.series] == [
+        ("torch", 6, False),
+        ("keras", 6, True),
+    ]
+    assert "Training loss" in (out / "report.html").read_text()
+    assert capsys.readouterr().out.splitlines()[-1] == f"written: {out}/parity.json, report.html"
+
+
+def test_report_makes_one_page_of_a_run(tmp_path: Path, capsys, monkeypatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: not opened.append(address))
+    for result in (gallery.weights(), gallery.sweep(), replace(gallery.layers(), name="parity")):
+        result.save(tmp_path / "run" / result.name / "found.json")
+    (tmp_path / "run" / "history.json").write_text('{"spec": "dualnet_result"}')
+    (tmp_path / "run" / "broken.json").write_text("{")  # no result, and none that was cut off
+    run, page = str(tmp_path / "run"), tmp_path / "run" / "report.html"
+    assert main(["report", run, "--open"]) == 0
+    text = page.read_text()
+    heads = [text.index(f'<h2 id="r{at}-title">{title}') for at, title in enumerate(TITLES, 1)]
+    assert heads == sorted(heads)
+    size = f"{page.stat().st_size / 1000:,.0f} kB"
+    assert capsys.readouterr().out == f"written: {page} ({size}, 3 results)\n"
+    assert opened == [page.as_uri()]
+    words = ["--out", str(tmp_path / "new" / "other.html"), "--json", str(tmp_path / "r.json")]
+    assert main(["report", str(tmp_path / "run" / "sweep"), *words]) == 0
+    assert "Loss by learning rate" in (tmp_path / "new" / "other.html").read_text()
+    assert read(tmp_path / "r.json")["results"] == ["Learning rates"]
+    assert capsys.readouterr().out.endswith(", 1 result)\n")
+    assert len(opened) == 1
+
+
+TITLES = ("Layer by layer in a deep net", "Learning rates", "Weights at the start")
+
+
+def test_report_loads_no_framework(tmp_path: Path) -> None:
+    gallery.sweep().save(tmp_path / "sweep.json")
+    page = f"import sys; from dualnet.cli import main; code = main(['report', {str(tmp_path)!r}]); "
+    page += "sys.exit(str((code, {'torch', 'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", page], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "(0, set())\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"dualnet_result": 1, "name": "x"', "found.json: this is no JSON: Expecting ',' delimiter"),
+        ('{"dualnet_result": 2}', 'found.json: this is no result of dualnet: it does not say "dualnet_result": 1.'),
+        ('{"dualnet_result": 1, "name": "x"}', "found.json: missing 1 required positional argument: 'title'."),
+        ('{"dualnet_result": 1, "name": 3}', "found.json: name must be str. Received: 3"),
+        (
+            '{"dualnet_result": 1, "name": "x", "title": "x", "exhibits": [{"kind": "Line"}]}',
+            "found.json: exhibit 0: expected an exhibit",
+        ),
+        ("[" * 100_000 + '"dualnet_result"', "found.json: this is no JSON"),
+        (None, "there is no result in it. Commands write theirs with --out"),
+    ],
+)
+def test_report_of_a_corrupt_run_leaves_the_old_page(content: str | None, message: str, tmp_path: Path, capsys) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("old")
+    if content is not None:
+        gallery.sweep().save(tmp_path / "a" / "good.json")
+        (tmp_path / "found.json").write_text(content)
+    assert main(["report", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dualnet: ")
+    assert message in line
+    assert page.read_text() == "old"
+    assert not list(tmp_path.glob(".*"))
+
+
 WRONG = {
+    "no run": ("report {tmp}/nowhere", "nowhere: expected a folder of results. Received: no such folder."),
+    "a file for a run": ("report {tmp}/file", "file: expected a folder of results. Received: a file."),
+    "page": ("report {run} --out {tmp}/file/page.html", "page.html: the page cannot be written: "),
+    "page is a folder": ("report {run} --out {tmp}", "the page cannot be written: Is a directory."),
     "no spec": ("show fashion_mpl --text", "There is no spec 'fashion_mpl' in the zoo. Did you mean 'fashion_mlp'?"),
     "no file": ("show {tmp}/none.toml --text", "none.toml: the spec cannot be read: No such file or directory."),
     "no TOML": ("parity {tmp}/broken.toml", "broken.toml: this is not TOML"),
@@ -242,8 +337,9 @@ def test_bad_input_exits_2_with_one_line(case: str, inside, small: str, tmp_path
     (tmp_path / "file").touch()
     (tmp_path / "broken.toml").write_text("name = \n")
     (tmp_path / "field.toml").write_text('name = "x"\nlairs = []\n')
+    gallery.sweep().save(tmp_path / "run" / "sweep.json")
     words, message = WRONG[case]
-    assert main(words.format(tmp=tmp_path, small=small).split()) == 2
+    assert main(words.format(tmp=tmp_path, small=small, run=tmp_path / "run").split()) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("dualnet: ")
     assert message in line

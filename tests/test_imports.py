@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "tensorflow", "keras", "numpy", "scipy", "matplotlib"}
+HEAVY = {"torch", "tensorflow", "keras", "numpy", "scipy", "matplotlib", "jinja2", "PIL"}
 
 
 def loaded(*arguments: str) -> set[str]:

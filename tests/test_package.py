@@ -18,7 +18,7 @@ def expected() -> set[str]:
     """Return the path in the wheel of every module, spec file and data file of the checkout."""
     found = set()
     for folder, prefix in (("dualnet", ""), ("backends", "dualnet/"), ("specs", "dualnet/")):
-        for kind in ("*.py", "*.toml", "*.npz", "py.typed"):
+        for kind in ("*.py", "*.toml", "*.npz", "*.html", "*.css", "*.js", "py.typed"):
             paths = [path for path in (ROOT / folder).rglob(kind) if not any(p.is_symlink() for p in path.parents)]
             found |= {prefix + path.relative_to(ROOT).as_posix() for path in paths}
     return found
@@ -52,7 +52,7 @@ def run(folder: Path, *arguments: str) -> None:
 
 @pytest.mark.slow
 def test_the_wheel_is_complete(wheel) -> None:
-    assert {"dualnet/errors.py", "dualnet/py.typed", "dualnet/data/digits.npz"} <= expected()
+    assert {"dualnet/errors.py", "dualnet/py.typed", "dualnet/data/digits.npz", "dualnet/report/page.css"} <= expected()
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert expected() - packed == set()
     assert packed - expected() == set()

@@ -1,6 +1,8 @@
 """What a person reads: tables to the letter, a picture that is whole or not there, progress that a log can hold."""
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ from matplotlib.figure import Figure
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Finding
-from dualnet.report import progress, table
-from dualnet.report.plots import curves
+from dualnet.report import exhibits as E
+from dualnet.report import ladder, progress, table
+from dualnet.report.environment import environment
+from dualnet.report.plots import curves, figure_of, write
 from dualnet.run.distil import ROLES, Distilled
 from dualnet.run.plan import Epoch, silent
+from tests import gallery
 
 STRUCTURE = Stage("structure", [Finding("a", "equal")] * 3, note="3 layers", seconds=1.25)
 FORWARD = Stage(
@@ -123,6 +128,90 @@ def test_layers_side_by_side() -> None:
         table.layers({"torch": facts, "keras": facts[:1]})
 
 
+def test_a_table_exhibit_has_numbers_to_the_right_and_long_cells_wrapped() -> None:
+    rows = (("forward", "1.2e-07", "83.69 %", "word " * 20), ("loss", "-", "2 %", ""), ("short row",))
+    shown = E.Table("What was found", ("stage", "gap", "share", "what"), rows, "A note.")
+    assert lines(table.exhibit(shown)) == [
+        "What was found",
+        "",
+        "stage          gap    share  what",
+        "---------  -------  -------  -----------------------------------------------------------",
+        "forward    1.2e-07  83.69 %  word word word word word word word word word word word word",
+        "                             word word word word word word word word",
+        "loss             -      2 %",
+        "short row",
+        "",
+        "A note.",
+    ]
+    assert lines(table.exhibit(E.Table("Empty", ("a", "b"), ()))) == ["Empty", "", "a    b", "---  ---"]
+
+
+def test_a_report_becomes_a_result_with_its_stages_and_gaps_in_graph_order() -> None:
+    forward = [Finding(f"eval: {name}", "equal", gap, gap / 1e9) for name, gap in (("conv", 0.0), ("norm", 3e-7))]
+    backward = [Finding(f"layer {name}", "equal", 1e-7, 1e-16) for name in ("norm", "conv")]
+    stages = [
+        STRUCTURE,
+        Stage("forward", [*forward, Finding("eval: outputs", "unstable")], where="norm", origin="it begins there"),
+        Stage("gradients", [*backward, Finding("parameter w", "divergent", np.inf, np.inf)]),
+        Stage("state", skipped="no buffers"),
+    ]
+    found = ladder.result(Report("small", ["torch", "keras"], stages, "digits"), {"python": "3.11"})
+    assert (found.name, found.title, found.verdict) == ("parity", "small: torch and keras", "divergent")
+    assert (found.source, found.environment) == ("digits", {"python": "3.11"})
+    assert found.says == ["First divergence: forward: first at norm. it begins there."]
+    table_, outputs, gradients, parameters = found.exhibits
+    assert isinstance(table_, E.Table)
+    assert [row[:2] for row in table_.rows][1:] == [
+        ("forward", "unstable"),
+        ("gradients", "divergent"),
+        ("state", "not checked"),
+    ]
+    assert table_.rows[-1][-1] == "no buffers"
+    assert isinstance(outputs, E.Lines)
+    assert isinstance(gradients, E.Lines)
+    assert isinstance(parameters, E.Lines)
+    assert (outputs.names, gradients.names, outputs.log) == (("conv", "norm"), ("conv", "norm"), "y")
+    assert [each.y for each in outputs.series if each.name.endswith("gap")] == [(0.0, 3e-7), (0.0, 3e-16)]
+    assert parameters.note == "Infinite, and not drawn: parameter w."
+    assert found.data["stages"][0]["name"] == "structure"
+
+
+def test_a_report_that_agrees_says_so_and_shows_its_trainings() -> None:
+    epochs = [{"epoch": 1, "train_accuracy": 0.5, "test_accuracy": None}]
+    training = {"losses": {"torch": [2.0, 1.0], "keras": [2.0, None]}, "history": {"torch": epochs, "keras": epochs}}
+    accuracy = {"test_accuracy": {"torch": [0.9, None], "keras": [0.9, 0.8]}, "seeds": [4, 5]}
+    roles = {"teacher": {"test_accuracy": 0.9}, "student alone": {"test_accuracy": 0.8}}
+    stages = [
+        Stage("training", [Finding("loss", "equal")], figures=training),
+        Stage("accuracy", [Finding("test", "equal")], figures=accuracy),
+        Stage("distillation", [Finding("test", "equal")], figures={"result": {"torch": roles, "keras": roles}}),
+    ]
+    found = ladder.result(Report("small", ["torch", "keras"], stages), {})
+    assert found.says == ["No stage diverges: both sides agree within float32's own noise."]
+    _, losses, scores, seeds, distilled = found.exhibits
+    assert isinstance(losses, E.Lines)
+    assert [(each.x, str(each.y), each.dashed) for each in losses.series] == [
+        ((1.0, 2.0), "(2.0, 1.0)", False),
+        ((1.0, 2.0), "(2.0, nan)", True),
+    ]
+    assert isinstance(scores, E.Lines)
+    assert [(each.name, each.y) for each in scores.series] == [("torch, train", (50.0,)), ("keras, train", (50.0,))]
+    assert isinstance(seeds, E.Bars)
+    assert seeds.categories == ("seed 4", "seed 5")
+    assert str(seeds.groups[0].values) == "(90.0, nan)"
+    assert isinstance(distilled, E.Bars)
+    assert distilled.groups[1] == E.Group("keras", (90.0, 80.0), dashed=True)
+
+
+def test_an_environment_is_plain_data() -> None:
+    found = environment({"torch": {"version": "2.6", "devices": ["cpu"]}})
+    assert found["torch"] == {"version": "2.6", "devices": ["cpu"]}
+    assert {"date", "dualnet", "python", "numpy", "platform", "machine", "cpus"} <= set(found)
+    assert found["numpy"] == np.__version__
+    assert json.loads(json.dumps(found)) == found
+    assert "torch" not in environment()
+
+
 def distilled(*accuracies: float) -> Distilled:
     histories = {role: [Epoch(1, 1.0, 0.1, None, a, 1.0)] for role, a in zip(ROLES, accuracies, strict=True)}
     return Distilled(histories, np.log(np.array([[0.5, 0.5], [0.9, 0.1]])), {}, {})
@@ -160,6 +249,59 @@ def test_curves_without_accuracies_or_epochs_are_drawn_too(tmp_path: Path) -> No
     curves({"torch": [Epoch(1, 0.5, None, None, None, 1.0)]}, "autoencoder", tmp_path / "a.png")
     curves({"torch": []}, "nothing", tmp_path / "b.png")
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("a.png", "b.png"))
+
+
+# Of the seven grids of pictures one will do: each takes a second to draw.
+RESULTS = [replace(each, exhibits=each.exhibits[: 1 if each.name == "saliency" else None]) for each in gallery.run()]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.name)
+def test_a_figure_draws_every_exhibit_but_the_tables(result: Any) -> None:
+    figure = result.plot()
+    shown = [each for each in result.exhibits if not isinstance(each, E.Table)]
+    titles = [axes.get_title(loc="left") for axes in figure.axes] + [part.get_suptitle() for part in figure.subfigs]
+    assert {each.title for each in shown} <= {title.replace(r"\$", "$") for title in titles}
+    figure.canvas.draw()
+
+
+def panel(shown: E.Exhibit) -> Any:
+    (axes,) = figure_of("title", [shown]).axes
+    return axes
+
+
+def test_the_second_framework_is_dashed_and_thin_over_the_first() -> None:
+    one = E.Series("torch", (0, 1), (1, 2), (0, 1), (2, 3), colour=1)
+    axes = panel(E.Lines("t", "x", "y", (one, replace(one, name="keras", dashed=True))))
+    first, second = axes.lines
+    assert first.get_color() == second.get_color() == "#D55E00"
+    assert first.get_linewidth() > 2 * second.get_linewidth()
+    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
+    assert len(axes.collections) == 2  # the bands
+
+
+def test_a_logarithmic_panel_shows_zeros_at_its_foot_and_one_without_positive_values_is_none() -> None:
+    axes = panel(E.Lines("t", "x", "y", (E.Series("a", (0, 1, 2), (0.0, 1.0, np.nan)),), "y", names=("p", "q", "r")))
+    assert axes.get_yscale() == "log"
+    assert list(axes.lines[-1].get_xdata()) == [0]
+    assert list(axes.lines[-1].get_ydata()) == [0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["p", "q", "r"]
+    assert panel(E.Lines("t", "x", "y", (E.Series("a", (0, 1), (0.0, -1.0)),), "y")).get_yscale() == "linear"
+
+
+def test_a_matrix_panel_has_its_numbers() -> None:
+    axes = panel(E.Matrix("t", ("a", "b"), ("c", "d"), ((900.0, 1.0), (0.0, np.nan)), "predicted", "true"))
+    assert [text.get_text() for text in axes.texts] == ["900", "1", "0", "nan"]
+    assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "black"]
+
+
+def test_a_figure_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.png"
+    figure = gallery.distillation().plot(path)
+    assert isinstance(figure, Figure)
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [other.name for other in path.parent.iterdir()] == ["a.png"]
+    write(figure_of("nothing", []), path)  # replaced
+    assert path.stat().st_size < 20_000
 
 
 def test_a_picture_that_fails_leaves_the_old_one_and_no_piece(tmp_path: Path, monkeypatch) -> None:

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dualnet: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = "; go on with --resume" if getattr(arguments, "out", None) else ""
+        hint = "; go on with --resume" if "resume" in arguments and arguments.out else ""
         print(f"dualnet: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read has seen enough, as in `dualnet list | head -1`

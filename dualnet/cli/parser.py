@@ -11,7 +11,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="dualnet", description="One model, two frameworks, and proof that they agree.")
     top.add_argument("--version", action="version", version=f"dualnet {__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_parity, _port, _emit, _train, _distill, _show, _list, _doctor, _demo):
+    for add in (_parity, _port, _emit, _train, _distill, _show, _list, _doctor, _demo, _report):
         add(verbs)
     return top
 
@@ -49,6 +49,7 @@ def _parity(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     verb.add_argument("--seeds", type=_count, default=3, help="seeds of the accuracy stage (default 3)")
     verb.add_argument("--epochs", type=_count, help="epochs of the stages on data (default: the spec's; accuracy 1)")
     verb.add_argument("--limit", type=_count, metavar="N", help="use the first N examples of each part only")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and the page report.html there")
 
 
 def _port(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -123,6 +124,13 @@ def _doctor(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
 def _demo(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb = _verb(verbs, "demo", "the main job: parity, training and distillation of the course's network", "demo")
     verb.add_argument("--limit", type=_count, metavar="N", help="use the first N examples of each part only")
+
+
+def _report(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verb = _verb(verbs, "report", "write one HTML page of every result in a folder", "report_page")
+    verb.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder that commands were given by --out")
+    verb.add_argument("--open", action="store_true", help="open the page in a browser")
+    verb.add_argument("--out", dest="out_file", type=Path, metavar="FILE", help="default: RUN_DIR/report.html")
 
 
 def _count(text: str) -> int:

@@ -1,7 +1,5 @@
 """Results on disk: JSON, written whole or not at all, where the command line asks for it."""
 
-import json
-import math
 import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
@@ -10,6 +8,7 @@ from typing import Any
 
 from dualnet import store
 from dualnet.errors import DataError
+from dualnet.report.result import dumps
 
 
 def places(arguments: Namespace) -> None:
@@ -32,16 +31,7 @@ def write(path: Path | None, found: Mapping[str, Any]) -> None:
     if path is None:
         return
     try:
-        store.write_text(path, json.dumps(_strict(found), indent=2, allow_nan=False) + "\n")
+        store.write_text(path, dumps(found))
     except OSError as error:
         msg = f"{path}: the result cannot be written: {error.strerror}."
         raise DataError(msg) from None
-
-
-def _strict(value: Any) -> Any:
-    """Return plain data with NaN and infinity as words: JSON has no such numbers."""
-    if isinstance(value, Mapping):
-        return {name: _strict(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,11 +8,13 @@ from typing import Any
 from tabulate import tabulate
 
 from dualnet import api, backends, data
+from dualnet.cli.pages import report_page, write_page
 from dualnet.cli.porting import emit, port
 from dualnet.cli.results import write
 from dualnet.compare.ladder import stages as chosen
 from dualnet.errors import DataError, SpecError, UnsupportedError
-from dualnet.report import table
+from dualnet.report import ladder, table
+from dualnet.report.environment import environment
 from dualnet.report.progress import progress
 from dualnet.run import distil as distillation
 from dualnet.run import train as training
@@ -36,7 +38,13 @@ def parity(arguments: Namespace) -> int:
             host=workers,
             climb_options=options | {"limit": arguments.limit, "progress": show},
         )
+        facts = {name: workers.facts(name) for name in ("torch", "keras")} if arguments.out else {}
     print(table.parity(report))
+    if arguments.out:
+        found = ladder.result(report, environment(facts))
+        found.save(arguments.out / "parity.json")
+        write_page(arguments.out / "report.html", [found], f"dualnet: {report.name}")
+        print(f"written: {arguments.out}/parity.json, report.html")
     write(arguments.json, report.to_data())
     return 0 if report.agrees else 1
 
@@ -168,7 +176,7 @@ def demo(arguments: Namespace) -> int:
     return 0
 
 
-__all__ = ["demo", "distill", "doctor", "emit", "list_zoo", "parity", "port", "show", "train"]
+__all__ = ["demo", "distill", "doctor", "emit", "list_zoo", "parity", "port", "report_page", "show", "train"]
 
 
 def _workers(arguments: Namespace) -> Workers:

@@ -5,8 +5,8 @@ framework, so that two equal curves are both seen.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Lines:
-    """Curves over one pair of axes. ``log`` names the logarithmic ones: "", "x", "y" or "xy"."""
+    """Curves over one pair of axes. ``log`` names the logarithmic ones: "", "x", "y" or "xy".
+
+    ``names``, where given, are what stands at x = 0, 1, 2 …, such as the layers of a net.
+    """
 
     title: str
     x: str
@@ -49,6 +52,7 @@ class Lines:
     series: tuple[Series, ...]
     log: str = ""
     note: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,7 @@ class Pictures:
 
 Exhibit = Table | Lines | Bars | Histogram | Matrix | Pictures
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Table, Lines, Bars, Histogram, Matrix, Pictures)}
-PARTS: dict[str, type[Any]] = {"series": Series, "groups": Group, "cells": Picture}
-COUNTED = ("x", "y", "low", "high", "values", "edges", "curve", "pixels")  # fields of numbers
+WORDS = ("nan", "inf", "-inf")  # for which JSON has no numbers
 
 
 def numbers(values: Any) -> Numbers:
@@ -154,21 +157,29 @@ def from_data(data: Any, where: str) -> Exhibit:
 
 
 def _made(kind: type[Any], data: Any, where: str) -> Any:
-    known = {field.name for field in fields(kind)}
-    if not isinstance(data, Mapping) or not set(data) <= known:
+    known = {field.name: field.type for field in fields(kind)}
+    if not isinstance(data, Mapping) or not set(data) <= set(known):
         msg = f"{where}: a {kind.__name__} has {', '.join(sorted(known))}. Received: {str(data)[:80]}"
         raise DataError(msg)
     try:
-        return kind(**{name: _frozen(PARTS.get(name), value, where, name in COUNTED) for name, value in data.items()})
+        return kind(**{name: _read(value, known[name], f"{where}: {name}") for name, value in data.items()})
     except TypeError as error:
         msg = f"{where}: {error}."
         raise DataError(msg) from None
 
 
-def _frozen(part: type[Any] | None, value: Any, where: str, counted: bool) -> Any:
-    """Return lists as tuples, tables as the field's part, and the words for NaN and infinity as numbers."""
-    if isinstance(value, (list, tuple)):
-        return tuple(_frozen(part, item, where, counted) for item in value)
-    if part is not None and isinstance(value, Mapping):
-        return _made(part, value, where)
-    return float(value) if counted and value in ("nan", "inf", "-inf") else value
+def _read(value: Any, kind: Any, where: str) -> Any:
+    """Return what JSON holds as a field's type: lists as tuples, the words for NaN and infinity as numbers."""
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+        return tuple(_read(item, inner[0], where) for item in value)
+    if type(None) in inner:
+        return None if value is None else _read(value, inner[0], where)
+    if is_dataclass(kind):
+        return _made(kind, value, where)  # type: ignore[arg-type]  # a class, not one of its instances
+    if kind is float and (value in WORDS or type(value) in (int, float)):
+        return float(value)
+    if get_origin(kind) is None and type(value) is kind:
+        return value
+    msg = f"{where}: expected {getattr(kind, '__name__', kind)}. Received: {str(value)[:80]!r}"
+    raise DataError(msg)

@@ -1,41 +1,89 @@
-"""Pictures: learning curves of both sides in one."""
+"""Figures by matplotlib: exhibits in a grid of panels, and learning curves of both sides in one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")  # files only: no screen is needed
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from dualnet.report import exhibits as E
+from dualnet.report import panels
+from dualnet.report.pixels import levels
 from dualnet.run.plan import Epoch
 
-# Okabe & Ito's colours, which colour-blind readers tell apart; the second side is dashed, so that equal curves show.
-LOOKS = (("#0072B2", "-", "o"), ("#D55E00", (0, (4, 3)), "s"), ("#009E73", ":", "^"))
+DRAWN: dict[type[Any], Any] = {
+    E.Lines: panels.lines,
+    E.Bars: panels.bars,
+    E.Histogram: panels.histogram,
+    E.Matrix: panels.matrix,
+}
+CELL = 0.95  # inches of one picture in a grid of them
 
 
-def curves(results: Mapping[str, Sequence[Epoch]], title: str, path: Path) -> None:
-    """Write loss and accuracy by epoch of each side as a PNG."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    figure.suptitle(title)
-    loss, accuracy = figure.subplots(1, 2)
-    for (name, epochs), (colour, line, mark) in zip(results.items(), LOOKS, strict=False):
-        at = [epoch.epoch for epoch in epochs]
-        style = {"color": colour, "linestyle": line, "marker": mark, "markersize": 4}
-        loss.plot(at, [epoch.loss for epoch in epochs], label=name, **style)
-        for kind, alpha in (("train", 1.0), ("test", 0.45)):
-            values = [getattr(epoch, f"{kind}_accuracy") for epoch in epochs]
-            if None not in values:
-                accuracy.plot(at, [100 * value for value in values], label=f"{name} {kind}", alpha=alpha, **style)
-    for axes, label in ((loss, "training loss"), (accuracy, "accuracy, %")):
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
+def figure_of(title: str, exhibits: Sequence[E.Exhibit]) -> Figure:
+    """Return a figure of every exhibit but the tables: charts two in a row, grids of pictures below one another."""
+    charts = [each for each in exhibits if type(each) in DRAWN]
+    grids = [each for each in exhibits if isinstance(each, E.Pictures)]
+    wide = any(isinstance(each, E.Lines) and len(each.names) > 12 for each in charts)
+    across = 1 if len(charts) == 1 or wide else 2
+    down = math.ceil(len(charts) / across)
+    heights = ([4.2 * down] if charts else []) + [_height(grid) for grid in grids]
+    chart = 11.0 if wide else 7.4 if any(_beside(each) for each in charts) else 5.6
+    width = max([chart * across if charts else 6.0, *(1.6 + CELL * len(grid.columns) for grid in grids)])
+    figure = Figure(figsize=(width, sum(heights, 0.5)), layout="constrained")
+    figure.suptitle(panels.plain(title))
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0] if heights else []
+    if charts:
+        _charts(parts[0], charts, down, across)
+    for part, grid in zip(parts[len(parts) - len(grids) :], grids, strict=True):
+        _pictures(part, grid)
+    return figure
+
+
+def _beside(chart: Any) -> bool:
+    return isinstance(chart, E.Lines) and len(chart.series) > panels.LEGEND
+
+
+def _charts(part: SubFigure, charts: Sequence[Any], down: int, across: int) -> None:
+    places = part.subplots(down, across, squeeze=False).ravel()
+    for axes, each in zip(places, charts, strict=False):
+        axes.set_title(panels.plain(each.title), fontsize=10, loc="left")
+        DRAWN[type(each)](axes, each)
+    for axes in places[len(charts) :]:
+        axes.set_axis_off()
+
+
+def _height(grid: E.Pictures) -> float:
+    captions = any(cell is not None and cell.caption for row in grid.cells for cell in row)
+    return 0.8 + (CELL + 0.3 * captions) * max(1, len(grid.cells))
+
+
+def _pictures(part: SubFigure, grid: E.Pictures) -> None:
+    part.suptitle(panels.plain(grid.title), fontsize=10)
+    down, across = max(1, len(grid.cells)), max([1, *map(len, grid.cells)])
+    places = part.subplots(down, across, squeeze=False)
+    for (row, column), axes in zip(((r, c) for r in range(down) for c in range(across)), places.ravel(), strict=True):
+        axes.set(xticks=[], yticks=[], frame_on=False)
+        if row == 0 and column < len(grid.columns):
+            axes.set_title(panels.plain(grid.columns[column]), fontsize=8)
+        if column == 0 and row < len(grid.rows):
+            name = panels.plain(grid.rows[row])
+            axes.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+        cells = grid.cells[row] if row < len(grid.cells) else ()
+        picture = cells[column] if column < len(cells) else None
+        if picture is not None:
+            axes.set_xlabel(panels.plain(picture.caption), fontsize=7)
+            axes.imshow(levels(picture), cmap=panels.MAPS.get(picture.scale, panels.MAPS["grey"]), vmin=0, vmax=255)
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG; an old file stays whole if this fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")
     try:
@@ -43,3 +91,33 @@ def curves(results: Mapping[str, Sequence[Epoch]], title: str, path: Path) -> No
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def curves(results: Mapping[str, Sequence[Epoch]], title: str, path: Path) -> None:
+    """Write loss and accuracy by epoch of each side as a PNG."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure.suptitle(panels.plain(title))
+    for axes, shown in zip(figure.subplots(1, 2), (_losses(results), _accuracies(results)), strict=True):
+        panels.lines(axes, shown)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    write(figure, path)
+
+
+def _losses(results: Mapping[str, Sequence[Epoch]]) -> E.Lines:
+    found = [(name, [epoch.loss for epoch in epochs]) for name, epochs in results.items()]
+    return E.Lines("", "epoch", "training loss", tuple(_series(n, v, 0, i) for i, (n, v) in enumerate(found)))
+
+
+def _accuracies(results: Mapping[str, Sequence[Epoch]]) -> E.Lines:
+    series = []
+    for index, (name, epochs) in enumerate(results.items()):
+        for colour, kind in enumerate(("train", "test")):
+            values = [getattr(epoch, f"{kind}_accuracy") for epoch in epochs]
+            if None not in values:
+                series.append(_series(f"{name} {kind}", [100 * value for value in values], colour, index))
+    return E.Lines("", "epoch", "accuracy, %", tuple(series))
+
+
+def _series(name: str, values: Sequence[float], colour: int, side: int) -> E.Series:
+    at = E.numbers(range(1, len(values) + 1))
+    return E.Series(name, at, E.numbers(values), colour=colour, dashed=side > 0)

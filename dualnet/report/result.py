@@ -12,9 +12,8 @@ from dualnet.errors import DataError
 from dualnet.report import exhibits as E
 
 FORMAT = 1
-KINDS: dict[str, type] = {"name": str, "title": str, "verdict": str, "source": str, "says": list} | dict.fromkeys(
-    ("data", "settings", "environment"), dict
-)
+TEXTS, TABLES = ("name", "title", "verdict", "source"), ("data", "settings", "environment")
+KINDS: dict[str, type[Any]] = dict.fromkeys(TEXTS, str) | dict.fromkeys(TABLES, dict) | {"says": list}
 
 
 @dataclass(repr=False)
@@ -89,7 +88,7 @@ def load(path: Path) -> Result:
     except OSError as error:
         msg = f"{path}: the result cannot be read: {error.strerror}."
         raise DataError(msg) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{path}: this is no JSON: {error}."
         raise DataError(msg) from None
     if not isinstance(data, dict) or data.get("dualnet_result") != FORMAT:
@@ -111,6 +110,9 @@ def from_data(data: Mapping[str, Any], where: str = "result") -> Result:
     except TypeError as error:
         msg = f"{where}: {str(error).partition(') ')[2]}."
         raise DataError(msg) from None
+    if not isinstance(shown, list) or not all(isinstance(line, str) for line in made.says):
+        msg = f"{where}: says must be a list of text, and exhibits a list. Received: {str(made.says or shown)[:80]}"
+        raise DataError(msg)
     made.exhibits = [E.from_data(each, f"{where}: exhibit {index}") for index, each in enumerate(shown)]
     return made
 

@@ -4,17 +4,19 @@ import math
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tabulate import tabulate
 
 from dualnet.backends.protocol import LayerFacts
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
+from dualnet.report.exhibits import Table
+from dualnet.report.look import columns, numeric
 from dualnet.run.distil import ROLES, Distilled, soft_decisions
 from dualnet.run.plan import Epoch
 
 STYLE = "simple"
+WIDE = 60  # characters of a cell before it is wrapped
 
 
 def percent(fraction: float | None) -> str:
@@ -22,9 +24,23 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f}"
 
 
+def exhibit(table: Table) -> str:
+    """Return a table under its title, numbers to the right, long cells wrapped, and its note below."""
+    cells = columns(table.rows, len(table.heads))
+    align = ["right" if numeric(column) else "left" for column in cells]
+    rows = [[textwrap.fill(cell, WIDE) for cell in row] for row in zip(*cells, strict=True)]
+    made = tabulate(rows, table.heads, tablefmt=STYLE, disable_numparse=True, colalign=align if rows else None)
+    return "\n".join([table.title, "", made, *(["", textwrap.fill(table.note, 2 * WIDE)] if table.note else [])])
+
+
 def parity(report: Report) -> str:
     """Return the ladder: a line for each stage, then the first divergence, and what was not checked."""
-    rows = [_stage(stage) for stage in report.stages if stage.verdict != "not checked"]
+    width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
+    rows = [
+        (*cells[:-1], textwrap.fill(cells[-1], width))
+        for cells in map(stage_row, report.stages)
+        if cells[1] != "not checked"
+    ]
     heads = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
     lines = [f"{report.name}: {' and '.join(report.sides)}"]
     lines += [report.source] if report.source else []
@@ -33,7 +49,7 @@ def parity(report: Report) -> str:
         tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=ALIGNED),
         "",
     ]
-    lines += [line for stage in report.stages for line in _located(stage)]
+    lines += [line for stage in report.stages for line in located(stage)]
     lines += [f"not checked: {', '.join(names)}: {why}" for why, names in report.reasons()]
     return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
 
@@ -50,17 +66,16 @@ MEANING = {
 ALIGNED = ("left", "left", "right", "right", "right", "right", "left")
 
 
-def _stage(stage: Stage) -> tuple[Any, ...]:
-    width = max(shutil.get_terminal_size((150, 24)).columns - 78, 40)
-    note = textwrap.fill(stage.note, width)
+def stage_row(stage: Stage) -> tuple[str, ...]:
+    """Return a stage's cells: name, verdict, how many findings, the gaps, seconds, and what was compared."""
     return (
         stage.name,
         stage.verdict,
-        len(stage.findings),
+        str(len(stage.findings)),
         _gap(stage.gap32),
         _gap(stage.gap64),
         f"{stage.seconds:.1f}",
-        note,
+        stage.note,
     )
 
 
@@ -69,7 +84,8 @@ def _gap(value: float) -> str:
     return "-" if math.isnan(value) else "0" if value == 0 else f"{value:.1e}"
 
 
-def _located(stage: Stage) -> list[str]:
+def located(stage: Stage) -> list[str]:
+    """Return where a stage first diverges, whether it begins there, and what explains it; nothing if it does not."""
     if not stage.where:
         return []
     found = stage.first("divergent", "unstable")

@@ -55,6 +55,7 @@ def accuracy(pair: Pair, feed: Feed, seeds: int = 3, epochs: int = 1, progress: 
     figures = {label: [None if np.isnan(score) else score for score in scores] for label, scores in made.items()}
     finding = Finding("test accuracy", found.verdict, note=note)
     stage = Stage("accuracy", [finding], note, figures={"test_accuracy": figures, "margin": ACCURACY_MARGIN})
+    stage.figures["seeds"] = list(range(pair.seed, pair.seed + seeds))
     stage.skipped = f"too few seeds, or training failed: {note}" if found.verdict == "not checked" else ""
     stage.where = "test accuracy" if found.verdict == "divergent" else ""
     return stage

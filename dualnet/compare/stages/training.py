@@ -1,5 +1,6 @@
 """Training: the same batches for some epochs, judged by how far a few ulps at the start lead one side astray."""
 
+import math
 from dataclasses import replace
 
 from dualnet.compare import curves
@@ -19,7 +20,9 @@ def training(pair: Pair, feed: Feed, epochs: int | None = None, progress: Progre
     stage = Stage("training", [loss, *_epochs(left, right, shifted, loss.noise)])
     first = stage.first("divergent")
     stage.where = first.name if first else ""
-    stage.figures = {"history": summary({pair.left.label: left, pair.right.label: right}), "source": feed.source}
+    sides = {pair.left.label: left, pair.right.label: right}
+    losses = {label: [_nine(loss) for loss in side.losses] for label, side in sides.items()}
+    stage.figures = {"history": summary(sides), "losses": losses, "source": feed.source}
     last = " and ".join(_last(result) for result in (left, right))
     stage.note = f"{len(left.history)} epochs, {len(left.losses)} steps; {loss.note}; last training accuracy {last}"
     return stage
@@ -36,6 +39,11 @@ def _runs(pair: Pair, side: Side, feed: Feed, epochs: int | None, progress: Prog
         settings = Settings(pair.seed, pair.dtype, pair.device, ulps=ulps)
         found.append(train_session(side.label, session, spec, feed, settings, show))
     return found
+
+
+def _nine(loss: float) -> float | None:
+    """Return a loss in the nine digits that float32 holds, None if it is no number."""
+    return float(f"{loss:.9g}") if math.isfinite(loss) else None
 
 
 def _last(result: Trained) -> str:
