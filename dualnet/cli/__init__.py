@@ -15,10 +15,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     try:
-        from dualnet.cli import results, verbs
+        from dualnet.cli import common, results
 
         results.places(arguments)
-        code: int = getattr(verbs, arguments.run)(arguments)
+        code = common.call(arguments)
         sys.stdout.flush()
     except DualnetError as error:
         print(f"dualnet: {error}", file=sys.stderr)

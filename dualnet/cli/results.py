@@ -8,7 +8,7 @@ from typing import Any
 
 from dualnet import store
 from dualnet.errors import DataError
-from dualnet.report.result import dumps
+from dualnet.report.result import Result, dumps
 
 
 def places(arguments: Namespace) -> None:
@@ -35,3 +35,15 @@ def write(path: Path | None, found: Mapping[str, Any]) -> None:
     except OSError as error:
         msg = f"{path}: the result cannot be written: {error.strerror}."
         raise DataError(msg) from None
+
+
+def keep(result: Result, folder: Path | None) -> None:
+    """Write a result into a run's folder as JSON and PNG, and the page of all results there."""
+    if folder is None:
+        return
+    from dualnet.cli.pages import found, write_page
+
+    result.save(folder / f"{result.name}.json")
+    result.plot(folder / f"{result.name}.png")
+    write_page(folder / "report.html", found(folder), f"dualnet: {folder.resolve().name}")
+    print(f"written: {folder}/{result.name}.json, {result.name}.png, report.html")

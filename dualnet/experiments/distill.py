@@ -36,8 +36,8 @@ ALONE = "student alone"
 class Grid:
     """What is tried: temperatures and shares of the labels' loss, by which method, over how many seeds.
 
-    ``teacher`` names the backend whose teacher teaches both sides; empty, each side has its own. ``hint`` and ``guide``
-    are layers of student and teacher (their middle activations if empty), ``hint_epochs`` how long the hint is taught.
+    ``taught_by`` names the backend whose teacher teaches both sides; empty, each side has its own. ``hint`` and
+    ``guide`` are layers of student and teacher (their middle activations if empty), taught for ``hint_epochs``.
     """
 
     temperatures: tuple[float, ...] = (10.0,)
@@ -45,7 +45,7 @@ class Grid:
     method: str = "response"
     reduction: str = "batchmean"
     seeds: int = 1
-    teacher: str = ""
+    taught_by: str = ""
     hint: str = ""
     guide: str = ""
     hint_epochs: int = 1
@@ -115,8 +115,8 @@ def distill(
 
 
 def _known(grid: Grid, bench: Bench) -> None:
-    if grid.teacher and grid.teacher not in bench.backends:
-        msg = f"The teacher's backend must be one of {', '.join(bench.backends)}. Received: {grid.teacher!r}"
+    if grid.taught_by and grid.taught_by not in bench.backends:
+        msg = f"The teacher's backend must be one of {', '.join(bench.backends)}. Received: {grid.taught_by!r}"
         raise SpecError(msg)
     if grid.seeds < 1:
         msg = f"seeds must be at least 1. Received: {grid.seeds}"
@@ -134,14 +134,14 @@ def _announced(teacher: Spec, student: Spec, grid: Grid, cells: int, limit: int 
 
 def _teachers(teacher: Spec, fed: Feed, settings: Settings, grid: Grid, bench: Bench) -> dict[str, Side]:
     """Return every backend's side with the teacher that it has, trained or borrowed."""
-    names = (grid.teacher,) if grid.teacher else bench.backends
+    names = (grid.taught_by,) if grid.taught_by else bench.backends
 
     def train(name: str) -> Side:
         learned = learn(bench.host, name, "teacher", teacher, fed, settings, bench.progress)
         return Side(learned, learned.everything(fed))
 
     trained = bench.host.each(names, train)
-    sides = {name: trained[grid.teacher or name] for name in bench.backends}
+    sides = {name: trained[grid.taught_by or name] for name in bench.backends}
     return {name: Side(side.teacher, side.taught) for name, side in sides.items()}
 
 
@@ -154,7 +154,7 @@ def _guided(
 
     def features(name: str) -> tuple[Spec, Feed]:
         weights = sides[name].teacher.trained.session.weights()
-        return spec, hints.features(bench.host, grid.teacher or name, teacher, guide, weights, fed, settings)
+        return spec, hints.features(bench.host, grid.taught_by or name, teacher, guide, weights, fed, settings)
 
     return bench.each(features)
 

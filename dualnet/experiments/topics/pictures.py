@@ -1,0 +1,28 @@
+"""What the topics on images share: a test image or more, and the verdict on two sides' gap in float64."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dualnet.backends.protocol import Array
+from dualnet.compare.tolerance import SAME
+from dualnet.data import load_dataset, to_float
+
+SET = "fashion_mnist"
+
+
+def images(count: int, first: int = 0) -> tuple[Array, str]:
+    """Return some test images of Fashion-MNIST as float64 (count, 1, 28, 28) from 0 to 1, and where they are from."""
+    dataset = load_dataset(SET)
+    taken = to_float(dataset.test_images[first : first + count], dataset.levels)
+    times = max(28 // taken.shape[-1], 1)
+    return taken.repeat(times, axis=2).repeat(times, axis=3), dataset.source
+
+
+def agreement(sides: Mapping[str, Array]) -> tuple[float, str]:
+    """Return the largest gap of two sides over the largest value, and the verdict; NaN and "" for one side."""
+    if len(sides) != 2:
+        return float("nan"), ""
+    left, right = sides.values()
+    gap = float(np.abs(left - right).max() / max(float(np.abs(left).max()), 1e-300))
+    return gap, "equal" if gap < SAME else "divergent"
