@@ -182,6 +182,14 @@ def test_arrow_keys_tell_values(whole: str, tmp_path: Path) -> None:
     assert first[1] == second[1] == 1
 
 
+def test_the_tab_key_stops_only_where_there_is_something_to_do(whole: str, tmp_path: Path) -> None:
+    script = """return all(".box").map((e) => [e.matches(".plot"), e.scrollWidth > e.clientWidth, e.tabIndex])"""
+    for width in (360, 1400):
+        found = ask(tmp_path, whole, script, width=width)
+        assert all((stop == 0) == (chart or scrolls) for chart, scrolls, stop in found)
+        assert any(scrolls and not chart for chart, scrolls, _ in found) == (width == 360)
+
+
 @pytest.mark.parametrize("width", [360, 320, 768, 1400])
 def test_nothing_overflows_the_page(width: int, whole: str, tmp_path: Path) -> None:
     script = """

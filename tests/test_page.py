@@ -26,7 +26,7 @@ from dualnet.report.result import Result, from_data, load
 from dualnet.report.scale import drawable, scale
 from dualnet.report.svg import path, tag
 from dualnet.report.thin import spread, thin
-from tests import gallery
+from tests import anything, gallery
 
 NAN, INF = math.nan, math.inf
 VOID = {"meta", "img", "br", "input"}
@@ -405,32 +405,7 @@ def test_what_utf8_cannot_hold_is_replaced() -> None:
 # Any result at all
 
 texts = st.text(st.characters(), max_size=12)
-numbers = st.lists(st.floats(), max_size=5).map(tuple)
-rows = st.lists(numbers, max_size=3).map(tuple)
-words = st.lists(texts, max_size=3).map(tuple)
-series = st.builds(E.Series, texts, numbers, numbers, numbers, numbers, st.integers(0, 9), st.booleans())
-groups = st.lists(
-    st.builds(E.Group, texts, numbers, numbers, numbers, st.integers(0, 9), st.booleans()), max_size=2
-).map(tuple)
-pictures = st.builds(E.Picture, rows, st.sampled_from(["grey", "heat", "signed", "other"]), texts)
-cells = st.lists(st.lists(st.none() | pictures, max_size=2).map(tuple), max_size=2).map(tuple)
-exhibits = st.one_of(
-    st.builds(E.Table, texts, words, st.lists(words, max_size=3).map(tuple), texts),
-    st.builds(
-        E.Lines,
-        texts,
-        texts,
-        texts,
-        st.lists(series, max_size=3).map(tuple),
-        st.sampled_from(["", "x", "y", "xy"]),
-        texts,
-        words,
-    ),
-    st.builds(E.Bars, texts, words, texts, groups, st.integers(-1, 3), texts),
-    st.builds(E.Histogram, texts, texts, numbers, groups, numbers, texts),
-    st.builds(E.Matrix, texts, words, words, rows, texts, texts, texts),
-    st.builds(E.Pictures, texts, words, words, cells, texts),
-)
+exhibits = anything.charts(st.floats(), texts) | anything.tables(texts)
 facts = st.dictionaries(
     texts, texts | st.floats() | st.none() | st.dictionaries(texts, st.integers(), max_size=2), max_size=2
 )

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from dualnet.compare.report import Report
@@ -19,7 +21,7 @@ from dualnet.report.environment import environment
 from dualnet.report.plots import curves, figure_of, write
 from dualnet.run.distil import ROLES, Distilled
 from dualnet.run.plan import Epoch, silent
-from tests import gallery
+from tests import anything, gallery
 
 STRUCTURE = Stage("structure", [Finding("a", "equal")] * 3, note="3 layers", seconds=1.25)
 FORWARD = Stage(
@@ -235,6 +237,13 @@ def test_roles_and_soft_targets() -> None:
     ]
 
 
+def test_a_result_is_read_in_a_terminal() -> None:
+    shown = lines(str(gallery.layers()))
+    assert shown[0] == "Layer by layer in a deep net"
+    assert "forward  equal" in shown
+    assert shown[-3:] == ["first at stage3.block1.norm.", "", "verdict: divergent"]
+
+
 def test_curves_are_a_png(tmp_path: Path) -> None:
     path = tmp_path / "new" / "curves.png"
     curves({"torch": EPOCHS, "keras": EPOCHS}, "small", path)
@@ -262,6 +271,17 @@ def test_a_figure_draws_every_exhibit_but_the_tables(result: Any) -> None:
     titles = [axes.get_title(loc="left") for axes in figure.axes] + [part.get_suptitle() for part in figure.subfigs]
     assert {each.title for each in shown} <= {title.replace(r"\$", "$") for title in titles}
     figure.canvas.draw()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    anything.charts(
+        st.floats(-1e9, 1e9) | st.sampled_from([np.nan, np.inf, -np.inf]),
+        st.text(st.characters(max_codepoint=126), max_size=6),  # letters that every font has
+    )
+)
+def test_any_exhibit_makes_a_figure(shown: E.Exhibit) -> None:
+    figure_of("title", [shown]).canvas.draw()
 
 
 def panel(shown: E.Exhibit) -> Any:

@@ -37,6 +37,11 @@
     body.append(...told.map(([, row]) => row), ...rows.filter(([value]) => value === null).map(([, row]) => row));
   }
 
+  // A box is a stop of the Tab key if it scrolls; the boxes of charts always are, for the arrow keys.
+  const stops = () => {
+    for (const box of document.querySelectorAll(".box:not(.plot)")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
+  };
+
   for (const table of document.querySelectorAll(".exhibit.table table")) {
     [...table.tHead.rows[0].cells].forEach((head, at) => {
       const button = make("button", { type: "button", onclick: () => sort(table, at, head) }, ...head.childNodes);
@@ -90,4 +95,8 @@
       value.value = mark.querySelector("title").textContent;
     }
   }
+
+  stops();
+  addEventListener("resize", stops);
+  document.addEventListener("toggle", stops, true);
 })();

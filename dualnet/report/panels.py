@@ -29,21 +29,34 @@ def lines(axes: Axes, shown: E.Lines) -> None:
     paired = any(each.dashed for each in shown.series)
     for each in shown.series:
         kept = thin(each.y[: len(each.x)])
-        x, y = (np.array([values[at] for at in kept], dtype=float) for values in (each.x, each.y))
+        x, y = (finite([values[at] for at in kept]) for values in (each.x, each.y))
         look = _look(each, paired, 0 if shown.names else len(kept))
-        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=plain(each.name), **look)
-        if each.low and each.high:
-            axes.fill_between(each.x, each.low, each.high, color=look["color"], alpha=0.15, linewidth=0)
+        axes.plot(x, y, label=plain(each.name), **look)
+        count = min(len(each.x), len(each.low), len(each.high))
+        if count:
+            axes.fill_between(
+                *(finite(part[:count]) for part in (each.x, each.low, each.high)),
+                color=look["color"],
+                alpha=0.15,
+                linewidth=0,
+            )
     _scales(axes, shown)
     axes.set(xlabel=plain(shown.x), ylabel=plain(shown.y))
     axes.grid(alpha=0.25)
     if shown.names:
         _names(axes, shown.names)
-    if shown.series:
-        beside: dict[str, Any] = (
-            {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(shown.series) > LEGEND else {}
-        )
-        axes.legend(framealpha=0.8, edgecolor="none", **beside)
+    _legend(axes, **({"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(shown.series) > LEGEND else {}))
+
+
+def _legend(axes: Axes, **place: Any) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(framealpha=0.8, edgecolor="none", **place)
+
+
+def finite(values: Sequence[float]) -> Any:
+    """Return numbers as an array, NaN where one is infinite."""
+    array = np.array(values, dtype=float)
+    return np.where(np.isfinite(array), array, np.nan)
 
 
 def _look(each: E.Series, paired: bool, points: int) -> dict[str, Any]:
@@ -57,9 +70,9 @@ def _look(each: E.Series, paired: bool, points: int) -> dict[str, Any]:
 
 
 def _scales(axes: Axes, shown: E.Lines) -> None:
+    points = [point for each in shown.series for point in zip(each.x, each.y, strict=False) if np.isfinite(point).all()]
     for axis in shown.log:
-        values = np.array([value for each in shown.series for value in getattr(each, axis)], dtype=float)
-        if (values[np.isfinite(values)] > 0).any():  # else there is nothing that such an axis could show
+        if any(point["xy".index(axis)] > 0 for point in points):  # else there is nothing that such an axis could show
             getattr(axes, f"set_{axis}scale")("log", nonpositive="mask")
             _near(getattr(axes, f"{axis}axis"))
     if axes.get_yscale() != "log":
@@ -86,13 +99,13 @@ def bars(axes: Axes, shown: E.Bars) -> None:
     """Draw groups of bars side by side; a dashed group is hatched."""
     at, width = np.arange(len(shown.categories)), 0.8 / max(1, len(shown.groups))
     for index, each in enumerate(shown.groups):
-        values = np.resize(np.array(each.values, dtype=float), len(at)) if each.values else np.full(len(at), np.nan)
+        values = finite([*each.values, *[np.nan] * len(at)][: len(at)])
         colour = COLOURS[each.colour % len(COLOURS)]
         look: dict[str, Any] = {"facecolor": "none", "hatch": "////"} if each.dashed else {"facecolor": colour}
         places = at - 0.4 + (index + 0.5) * width
         axes.bar(places, values, width * 0.92, label=plain(each.name), edgecolor=colour, **look)
-        if each.low and each.high:
-            axes.vlines(places[: len(each.low)], each.low, each.high, color="#333333", linewidth=1.2)
+        count = min(len(places), len(each.low), len(each.high))
+        axes.vlines(places[:count], finite(each.low[:count]), finite(each.high[:count]), color="#333333", linewidth=1.2)
     _names(axes, shown.categories)
     axes.set_ylabel(plain(shown.y))
     axes.axhline(0, color="#333333", linewidth=0.8)
@@ -100,7 +113,7 @@ def bars(axes: Axes, shown: E.Bars) -> None:
     axes.set_axisbelow(True)
     if shown.groups:
         axes.margins(y=0.25)  # room for the legend
-        axes.legend(framealpha=0.8, edgecolor="none", loc="upper right", ncols=3)
+    _legend(axes, loc="upper right", ncols=3)
     if 0 <= shown.marked < len(at):
         axes.axvspan(shown.marked - 0.5, shown.marked + 0.5, color="#000000", alpha=0.07, zorder=0)
 
@@ -113,32 +126,33 @@ def _names(axes: Axes, names: Sequence[str]) -> None:
 
 
 def plain(text: str) -> str:
-    """Return text that matplotlib writes as it stands, where it would else read formulas between dollar signs."""
-    return text.replace("$", r"\$")
+    """Return text that matplotlib writes as it stands: it reads formulas between $, and leaves out names like _this."""
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def histogram(axes: Axes, shown: E.Histogram) -> None:
     """Draw densities over shared bins, and theory's curve."""
-    edges = np.array(shown.edges, dtype=float)
+    edges = finite(shown.edges)
     for each in shown.groups:
         colour = COLOURS[each.colour % len(COLOURS)]
-        values = np.array(each.values[: len(edges) - 1], dtype=float)
+        values = finite(each.values[: max(0, len(edges) - 1)])
         look = {"linestyle": (0, (4, 2)), "linewidth": 1.4} if each.dashed else {"fill": True, "alpha": 0.35}
-        if len(values):
+        if len(values) and np.isfinite(edges).all():
             axes.stairs(values, edges[: len(values) + 1], color=colour, label=plain(each.name), **look)
     if shown.curve:
         centres = (edges[1:] + edges[:-1]) / 2
         many = min(len(centres), len(shown.curve))
-        axes.plot(centres[:many], shown.curve[:many], color="#333333", linewidth=1.2, label="theory")
+        axes.plot(centres[:many], finite(shown.curve[:many]), color="#333333", linewidth=1.2, label="theory")
     axes.set(xlabel=plain(shown.x), ylabel="density")
     axes.grid(alpha=0.25)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(framealpha=0.8, edgecolor="none")
+    _legend(axes)
 
 
 def matrix(axes: Axes, shown: E.Matrix) -> None:
     """Draw a matrix as shades, with its numbers where they can be read."""
     values = rectangle(shown.values)
+    if not values.size:
+        return
     top = max(np.abs(values[np.isfinite(values)]).max(initial=0.0), 1e-300)
     axes.imshow(np.abs(values), cmap="Blues", vmin=0, vmax=top, aspect="equal")
     axes.set(xlabel=plain(shown.x), ylabel=plain(shown.y))

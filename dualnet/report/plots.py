@@ -79,6 +79,7 @@ def _pictures(part: SubFigure, grid: E.Pictures) -> None:
         picture = cells[column] if column < len(cells) else None
         if picture is not None:
             axes.set_xlabel(panels.plain(picture.caption), fontsize=7)
+        if picture is not None and any(picture.pixels):
             axes.imshow(levels(picture), cmap=panels.MAPS.get(picture.scale, panels.MAPS["grey"]), vmin=0, vmax=255)
 
 
