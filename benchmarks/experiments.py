@@ -33,21 +33,21 @@ SECTIONS = (
     Section(
         "init",
         "How weights start",
-        "Theory beside what each framework's own initializers draw. `--initializers` takes the names of both frameworks "
-        "(`he_normal` is cut at two standard deviations, as Keras cuts it; `kaiming_normal` is not), and `normal:0.01`.",
+        "Theory beside what each framework's own initializers draw. `--initializers` takes the names of both "
+        "(`he_normal` is cut at two standard deviations, as Keras cuts it; `kaiming_normal` is not) and `normal:0.01`.",
         "init fashion_mlp --seeds 50",
     ),
     Section(
         "starts",
         "Where a start leads",
-        "The course's comparison on MNIST, 784-200-10, ten epochs: nothing, too small, too large, Xavier, He, and LSUV.",
+        "The course's comparison on MNIST, 784-200-10, ten epochs: zeros, too small, too large, Xavier, He, and LSUV.",
         "init mnist_mlp --train",
         "starts.png",
     ),
     Section(
         "signal",
         "Signal through depth",
-        "Thirty layers at their start, in float64. The theory is that of wide random networks, and its band two standard "
+        "Thirty layers at their start, in float64. The theory is that of wide random networks, its band two standard "
         "deviations of a layer a hundred wide.",
         "signal deep_mlp --activation sigmoid,tanh,relu --depth 30",
         "signal.png",
@@ -82,8 +82,8 @@ SECTIONS = (
     Section(
         "explain",
         "Explanation",
-        "The net that was trained above. `fashion_cnn` has no global average pooling, so CAM is not for it; `fashion_mobile` "
-        "below has.",
+        "The net that was trained above. `fashion_cnn` has no global average pooling, so CAM is not for it; "
+        "`fashion_mobile` below has.",
         "explain fashion_cnn --sample 0..9 --method saliency,smoothgrad,cam,gradcam --weights {kept}/train",
         "explain.png",
     ),
