@@ -33,6 +33,7 @@ from dualnet.specs.layers import (
     Dropout,
     Flatten,
     GroupNorm,
+    Halve,
     Hardsigmoid,
     Layer,
     LayerNorm,
@@ -48,6 +49,7 @@ from dualnet.specs.layers import (
     Sigmoid,
     SiLU,
     Softmax,
+    Sum,
     Tanh,
 )
 from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
@@ -81,6 +83,7 @@ __all__ = [
     "FanInUniform",
     "Flatten",
     "GroupNorm",
+    "Halve",
     "Hardsigmoid",
     "Initializer",
     "KaimingNormal",
@@ -112,6 +115,7 @@ __all__ = [
     "Spec",
     "StepDecay",
     "Student",
+    "Sum",
     "Tanh",
     "Training",
     "TruncatedNormal",

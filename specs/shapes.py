@@ -159,6 +159,11 @@ def _softmax(layer: L.Softmax | L.LogSoftmax, shape: Shape) -> Shape:
     return shape
 
 
+def _sum(layer: L.Sum, shape: Shape) -> Shape:
+    along = axis(layer.dim, len(shape) + 1) - 1
+    return (*shape[:along], 1, *shape[along + 1 :])
+
+
 RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Linear: _features,
     L.Conv2d: _conv,
@@ -174,6 +179,7 @@ RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Add: _broadcast,
     L.Multiply: _broadcast,
     L.Concat: _concat,
+    L.Sum: _sum,
     L.Softmax: _softmax,
     L.LogSoftmax: _softmax,
 }

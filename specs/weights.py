@@ -68,8 +68,9 @@ def parameters(scope: Scope, preset: str) -> dict[str, Parameter]:
 
 def _weight_and_bias(layer: L.Linear | L.Conv2d, shape: Shape, preset: str) -> tuple[Parameter, ...]:
     fan_in, fan_out = fans(shape)
-    weight = Parameter("weight", shape, layer.weight_init or PRESETS[preset]["weight"], fan_in, fan_out)
-    bias = Parameter("bias", shape[:1], layer.bias_init or PRESETS[preset]["bias"], fan_in, fan_out)
+    rest = fan_in, fan_out, layer.trainable
+    weight = Parameter("weight", shape, layer.weight_init or PRESETS[preset]["weight"], *rest)
+    bias = Parameter("bias", shape[:1], layer.bias_init or PRESETS[preset]["bias"], *rest)
     return (weight, bias) if layer.bias else (weight,)
 
 

@@ -12,6 +12,7 @@ from dualnet.backends.torch.layers import lower
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
+from dualnet.specs.weights import parameters_of
 
 HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout}
 
@@ -49,11 +50,19 @@ def _block(scope: Scope, modules: dict[str, nn.Module], mask_seed: int | None) -
     made = {}
     for step in scope.steps:
         if step.body is None:
-            made[step.name] = modules[step.owner] if step.shared else _call(step, mask_seed).make(HOMES)
+            made[step.name] = modules[step.owner] if step.shared else _module(step, mask_seed)
         else:
             made[step.name] = _block(step.body, modules, mask_seed)
         modules[step.path] = made[step.name]
     return Block(scope, made)
+
+
+def _module(step: Step, mask_seed: int | None) -> nn.Module:
+    module: nn.Module = _call(step, mask_seed).make(HOMES)
+    for parameter in parameters_of(step.layer, step.in_shapes):
+        if not parameter.trainable:
+            getattr(module, parameter.name).requires_grad_(False)
+    return module
 
 
 def _call(step: Step, mask_seed: int | None) -> Call:

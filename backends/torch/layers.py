@@ -73,6 +73,8 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Add: lambda layer, shape: call("bridges.Add"),
     L.Multiply: lambda layer, shape: call("bridges.Multiply"),
     L.Concat: lambda layer, shape: call("bridges.Concat", layer.dim),
+    L.Sum: lambda layer, shape: call("bridges.Sum", layer.dim),
+    L.Halve: lambda layer, shape: call("bridges.Halve", layer.limit),
     L.ReLU: _relu,
     L.LeakyReLU: lambda layer, shape: call("nn.LeakyReLU", layer.slope),
     L.ELU: lambda layer, shape: call("nn.ELU", layer.alpha),
