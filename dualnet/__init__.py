@@ -7,11 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dualnet.api import build, check, emit, from_keras, from_torch, load, port
+    from dualnet.api import build, check, emit, from_keras, from_torch, load, port, register
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "build", "check", "emit", "from_keras", "from_torch", "load", "port", "specs"]
+__all__ = ["__version__", "build", "check", "emit", "from_keras", "from_torch", "load", "port", "register", "specs"]
 
 _HOMES = {name: "dualnet.api" for name in __all__ if name not in ("__version__", "specs")} | {"specs": "dualnet"}
 

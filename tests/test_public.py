@@ -11,7 +11,7 @@ import dualnet
 from dualnet import api, errors, specs
 from dualnet.errors import DualnetError, SpecError, did_you_mean
 
-FUNCTIONS = ("build", "check", "emit", "from_keras", "from_torch", "load", "port")
+FUNCTIONS = ("build", "check", "emit", "from_keras", "from_torch", "load", "port", "register")
 ERRORS = ("DataError", "DeviceError", "SpecError", "TraceError", "UnsupportedError", "WeightsError", "WorkerError")
 
 
@@ -57,6 +57,7 @@ def test_the_signatures_are_frozen() -> None:
         "emit": ["spec", "backend"],
         "from_keras": ["model", "example_inputs"],
         "from_torch": ["module", "example_inputs", "example_kwargs"],
+        "register": ["layer", "shape", "parameters", "inputs", "lowerings"],
         "port": ["module", "example_inputs", "to", "example_kwargs", "certificate", "partial"],
     }
 

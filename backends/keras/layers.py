@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
 from dualnet.backends.keras.layout import Layout
 from dualnet.specs import layers as L
@@ -32,6 +33,9 @@ class Place:
 
 def lower(place: Place) -> list[Call]:
     """Return the calls that make a step's layers, in order; the one that holds its weights bears the step's name."""
+    if type(place.step.layer) not in RULES:
+        shapes = zip(place.step.in_shapes, place.reads, strict=True)
+        return [own.lower("keras", place.step, tuple(tuple(s[axis] for axis in read.axes) for s, read in shapes))]
     made = RULES[type(place.step.layer)](place.step.layer, place)
     return made if isinstance(made, list) else [made]
 

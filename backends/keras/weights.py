@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.keras.layers import Place
+from dualnet.backends.own import yours
 from dualnet.specs import layers as L
 
 VARIABLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -28,6 +29,8 @@ def _same(array: Any) -> Any:
 def carrier(place: Place, name: str) -> Carrier:
     """Return the carrier of a step's parameter."""
     layer = place.step.layer
+    if yours("keras", place.step):
+        return Carrier(name, _same, _same)
     if isinstance(layer, L.Linear):
         return _dense(place) if name == "weight" else Carrier("bias", _same, _same)
     if isinstance(layer, L.Conv2d):
