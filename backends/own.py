@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from dualnet.backends import names
 from dualnet.backends.call import Call, call
 from dualnet.errors import SpecError, UnsupportedError, did_you_mean
 from dualnet.specs.graph import Step
 from dualnet.specs.own import declare
 from dualnet.specs.weights import parameters_of
 
-Lowering = Callable[..., Any]
+Rule = Callable[..., Any]
 Shape = tuple[int, ...]
 
 HOMES: dict[str, SimpleNamespace] = {}  # lowerings by backend and class name, as ``Call`` looks them up
@@ -29,11 +30,25 @@ def home(backend: str) -> SimpleNamespace:
     return HOMES.setdefault(backend, SimpleNamespace())
 
 
-def enter(
-    cls: Any, shape: Any, parameters: Any, inputs: int | None, lowerings: Mapping[str, Lowering], names: list[str]
-) -> None:
-    """Enter a layer class into the tables; ``names`` are the backends that there are. Raises ``SpecError``."""
-    words = ["shape", "parameters", "inputs", *names]
+def register(
+    layer: Any,
+    *,
+    shape: Rule | None = None,
+    parameters: Rule | None = None,
+    inputs: int | None = None,
+    **lowerings: Rule,
+) -> Any:
+    """Return ``layer``, a spec class of your own, after entering it into dualnet's tables by its name.
+
+    ``shape(layer, shape)`` gives the shape of the output (left out: that of the input); ``parameters(layer, shape)``
+    gives ``{name: (shape, initializer)}``, with False as a third entry for what does not train. Shapes are without the
+    batch axis and channels-first; a layer of several ``inputs`` is handed a shape for each.
+
+    ``torch(layer, shape)`` and ``keras(layer, shape, name=…, dtype=…)`` return the live layer, which holds each
+    parameter as an attribute of its name; there, images are in the framework's own order of axes. Call again to add a
+    backend. Raises ``SpecError`` for what is no layer class, or not written as said here.
+    """
+    words = ["shape", "parameters", "inputs", *names()]
     for name, given in {"shape": shape, "parameters": parameters, **lowerings}.items():
         if name not in words:
             hint = did_you_mean(name, words) or f" It takes: {', '.join(words)}."
@@ -42,13 +57,14 @@ def enter(
         if given is not None and not callable(given):
             msg = f"{name} must be a function, such as lambda layer, shape: … Received: {given!r}"
             raise SpecError(msg)
-    declare(cls, shape, parameters, inputs)
+    declare(layer, shape, parameters, inputs)
     for backend, lowering in lowerings.items():
-        setattr(home(backend), cls.__name__, _named(backend, cls.__name__, lowering))
-        KNOWN.add((backend, cls))
+        setattr(home(backend), layer.__name__, _named(backend, layer.__name__, lowering))
+        KNOWN.add((backend, layer))
+    return layer
 
 
-def _named(backend: str, name: str, lowering: Lowering) -> Lowering:
+def _named(backend: str, name: str, lowering: Rule) -> Rule:
     """Return a lowering that says what it should take if it does not take it."""
 
     def lowered(*given: Any, **options: Any) -> Any:

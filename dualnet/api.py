@@ -1,13 +1,13 @@
-"""The public functions: load a spec, build a live model, check a pair, read, write and port live models."""
+"""The public functions: load a spec, build a live model, check a pair, port live models; and those of other pages."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from dualnet.backends import backend as backend_of
-from dualnet.backends import names as backend_names
+from dualnet.backends.devices import devices, try_gpu
 from dualnet.backends.live import framework
-from dualnet.backends.own import enter
+from dualnet.backends.own import register
 from dualnet.compare.certificate import certificate_of
 from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
@@ -18,9 +18,27 @@ from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
 from dualnet.run.port import Ported, other, porter, program_of, spread, written
 from dualnet.run.port import port as port_model
+from dualnet.run.weights import load_arrays, load_weights, save, weights
 from dualnet.specs import zoo
 from dualnet.specs.program import Program
 from dualnet.specs.spec import Spec
+
+__all__ = [
+    "build",
+    "check",
+    "devices",
+    "emit",
+    "from_keras",
+    "from_torch",
+    "load",
+    "load_arrays",
+    "load_weights",
+    "port",
+    "register",
+    "save",
+    "try_gpu",
+    "weights",
+]
 
 
 def load(name: str | Path) -> Spec:
@@ -29,28 +47,6 @@ def load(name: str | Path) -> Spec:
         msg = f"Expected a Spec, the name of one, or a path. Received: {type(name).__name__}. Layers become a Spec by "
         raise SpecError(msg + "Spec(name, layers, inputs).")
     return zoo.load(name)
-
-
-def register(
-    layer: Any,
-    *,
-    shape: Callable[..., Any] | None = None,
-    parameters: Callable[..., Any] | None = None,
-    inputs: int | None = None,
-    **lowerings: Callable[..., Any],
-) -> Any:
-    """Return ``layer``, a spec class of your own, after entering it into dualnet's tables by its name.
-
-    ``shape(layer, shape)`` gives the shape of the output (left out: that of the input); ``parameters(layer, shape)``
-    gives ``{name: (shape, initializer)}``, with False as a third entry for what does not train. Shapes are without the
-    batch axis and channels-first; a layer of several ``inputs`` is handed a shape for each.
-
-    ``torch(layer, shape)`` and ``keras(layer, shape, name=…, dtype=…)`` return the live layer, which holds each
-    parameter as an attribute of its name; there, images are in the framework's own order of axes. Call again to add a
-    backend. Raises ``SpecError`` for what is no layer class, or not written as said here.
-    """
-    enter(layer, shape, parameters, inputs, lowerings, backend_names())
-    return layer
 
 
 def from_torch(module: Any, example_inputs: Any = None, example_kwargs: Mapping[str, Any] | None = None) -> Program:

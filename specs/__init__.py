@@ -55,6 +55,7 @@ from dualnet.specs.layers import (
 from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
 from dualnet.specs.optimizers import SGD, Adam, AdamW, Clip, CosineDecay, Optimizer, RMSprop, Schedule, StepDecay
 from dualnet.specs.spec import Data, Spec, Student, Training
+from dualnet.specs.start import initialised
 
 __all__ = [
     "ELU",
@@ -123,4 +124,5 @@ __all__ = [
     "XavierNormal",
     "XavierUniform",
     "Zeros",
+    "initialised",
 ]
