@@ -1,6 +1,7 @@
 """A layer of the user's own: registered by name, it is as good as dualnet's own; and what is refused, and how."""
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -151,6 +152,57 @@ def test_the_second_use_holds_the_same_parameters(backend: Backend, spec: S.Spec
     after = session.forward(arrays(spec.inputs, 8))["layers"]["again"]
     np.testing.assert_array_equal(after, 1.0)  # relu(-1)·1 + fixed
     assert not np.array_equal(before, after)
+
+
+LAYERS = Path(__file__).parent / "own_layers.py"
+
+
+def commanded(spec: S.Spec, folder: Path, words: str, layers: object) -> subprocess.CompletedProcess[str]:
+    """Return what the command line says of a spec, in processes that run ``layers`` first."""
+    (folder / "own.toml").write_text(text.dumps(spec))
+    command = [sys.executable, "-m", "dualnet", *words.split(), str(folder / "own.toml")]
+    env = os.environ | {"DUALNET_LAYERS": str(layers)}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+
+
+def test_the_command_line_runs_the_files_that_the_user_names(spec: S.Spec, tmp_path: Path) -> None:
+    done = commanded(spec, tmp_path, "show", LAYERS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (line.split() for line in done.stdout.splitlines() if line.startswith("centered"))
+    assert line == [
+        "centered",
+        "CenteredModule",
+        "(N,",
+        "4,",
+        "9,",
+        "6)",
+        "0",
+        "CenteredLayer",
+        "(N,",
+        "9,",
+        "6,",
+        "4)",
+        "0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "broken.py: there is no such file."),
+        ("import dualnet; dualnet.register(3)", "broken.py: running it failed: SpecError: A layer is a class derived"),
+    ],
+)
+def test_a_file_of_layers_that_cannot_be_run_is_one_message(
+    spec: S.Spec, tmp_path: Path, content: str | None, message: str
+) -> None:
+    if content:
+        (tmp_path / "broken.py").write_text(content)
+    done = commanded(spec, tmp_path, "show --text", tmp_path / "broken.py")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "DUALNET_LAYERS names Python files" in commanded(spec, tmp_path, "show --text", "layers.txt").stderr
 
 
 @pytest.mark.parametrize("to", ["torch", "keras"])
