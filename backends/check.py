@@ -1,7 +1,8 @@
 """Checks that every backend makes on what it is handed, before a framework sees it."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -9,6 +10,15 @@ from dualnet.errors import DeviceError, SpecError, WeightsError, did_you_mean
 from dualnet.specs.spec import Spec
 
 DTYPES = ("float32", "float64")
+
+
+def device(name: str) -> int | None:
+    """Return the number of the GPU that a name means, None for the CPU. Raises ``DeviceError`` for any other name."""
+    found = re.fullmatch("cpu|(gpu|cuda)(:([0-9]{1,4}))?", name)
+    if not found:
+        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
+        raise DeviceError(msg)
+    return None if name == "cpu" else int(found[3] or 0)
 
 
 def dtype(name: str) -> str:
@@ -32,6 +42,22 @@ def weights(spec: Spec, arrays: Mapping[str, Any]) -> None:
         if tuple(np.shape(arrays[name])) != parameter.shape:
             msg = f"{spec.name}: {name} has shape {list(parameter.shape)}. Received: {list(np.shape(arrays[name]))}"
             raise WeightsError(msg)
+
+
+def precision(spec: Spec, arrays: Mapping[str, Any], held: Mapping[str, str]) -> None:
+    """Raise ``WeightsError`` if an array has more digits than the live parameter of its name can hold."""
+    for name, dtype in held.items():
+        given = np.asarray(arrays[name]).dtype
+        if not np.can_cast(given, dtype, "safe"):
+            to = f"Build the model with dtype='{given}', or cast the arrays first."
+            msg = f"{spec.name}: {name} is held in {dtype}, which cannot keep every digit of {given}. {to}"
+            raise WeightsError(msg)
+
+
+def lacks(backend: str, spec: Spec, name: str) -> NoReturn:
+    """Raise ``WeightsError``: a live model has no such parameter."""
+    msg = f"{backend}: this model has no parameter {name!r} of the spec {spec.name!r}. Give the spec it was built from."
+    raise WeightsError(msg)
 
 
 def trainable(spec: Spec) -> None:

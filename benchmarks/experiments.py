@@ -111,8 +111,12 @@ returns a `Result`: `.data`, `.table()`, `.plot()`, `.to_json()`; in a notebook 
 from dualnet.experiments.signal import signal
 
 result = signal("deep_mlp", ("sigmoid", "tanh"), depth=10)
-print(result.says[0])
 figure = result.plot()
+print(result.verdict, len(result.data["tanh"]["keras"]))
+```
+
+```text
+equal 10
 ```
 """
 

@@ -7,11 +7,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dualnet.api import build, check, emit, from_keras, from_torch, load, port
+    from dualnet.api import (
+        build,
+        check,
+        devices,
+        emit,
+        from_keras,
+        from_torch,
+        load,
+        load_arrays,
+        load_weights,
+        port,
+        register,
+        save,
+        try_gpu,
+        weights,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "build", "check", "emit", "from_keras", "from_torch", "load", "port", "specs"]
+__all__ = [
+    "__version__",
+    "build",
+    "check",
+    "devices",
+    "emit",
+    "from_keras",
+    "from_torch",
+    "load",
+    "load_arrays",
+    "load_weights",
+    "port",
+    "register",
+    "save",
+    "specs",
+    "try_gpu",
+    "weights",
+]
 
 _HOMES = {name: "dualnet.api" for name in __all__ if name not in ("__version__", "specs")} | {"specs": "dualnet"}
 

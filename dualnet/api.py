@@ -1,11 +1,13 @@
-"""The public functions: load a spec, build a live model, check a pair, read, write and port live models."""
+"""The public functions: load a spec, build a live model, check a pair, port live models; and those of other pages."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from dualnet.backends import backend as backend_of
+from dualnet.backends.devices import devices, try_gpu
 from dualnet.backends.live import framework
+from dualnet.backends.own import register
 from dualnet.compare.certificate import certificate_of
 from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
@@ -16,9 +18,27 @@ from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
 from dualnet.run.port import Ported, other, porter, program_of, spread, written
 from dualnet.run.port import port as port_model
+from dualnet.run.weights import load_arrays, load_weights, save, weights
 from dualnet.specs import zoo
 from dualnet.specs.program import Program
 from dualnet.specs.spec import Spec
+
+__all__ = [
+    "build",
+    "check",
+    "devices",
+    "emit",
+    "from_keras",
+    "from_torch",
+    "load",
+    "load_arrays",
+    "load_weights",
+    "port",
+    "register",
+    "save",
+    "try_gpu",
+    "weights",
+]
 
 
 def load(name: str | Path) -> Spec:

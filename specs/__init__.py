@@ -34,6 +34,7 @@ from dualnet.specs.layers import (
     Dropout,
     Flatten,
     GroupNorm,
+    Halve,
     Hardsigmoid,
     Layer,
     LayerNorm,
@@ -49,11 +50,13 @@ from dualnet.specs.layers import (
     Sigmoid,
     SiLU,
     Softmax,
+    Sum,
     Tanh,
 )
 from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
 from dualnet.specs.optimizers import SGD, Adam, AdamW, Clip, CosineDecay, Optimizer, RMSprop, Schedule, StepDecay
 from dualnet.specs.spec import Data, Spec, Student, Training
+from dualnet.specs.start import initialised
 
 __all__ = [
     "ELU",
@@ -86,6 +89,7 @@ __all__ = [
     "Flatten",
     "Flip",
     "GroupNorm",
+    "Halve",
     "Hardsigmoid",
     "Initializer",
     "KaimingNormal",
@@ -118,6 +122,7 @@ __all__ = [
     "Spec",
     "StepDecay",
     "Student",
+    "Sum",
     "Tanh",
     "Training",
     "TruncatedNormal",
@@ -125,4 +130,5 @@ __all__ = [
     "XavierNormal",
     "XavierUniform",
     "Zeros",
+    "initialised",
 ]

@@ -39,11 +39,15 @@ class Layer(Node, family=True):
 
 @dataclass(frozen=True)
 class Linear(Layer):
-    """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,)."""
+    """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,).
+
+    ``trainable`` False keeps both where they start: fixed weights, drawn by their initializers.
+    """
 
     features: Size
     _: KW_ONLY
     bias: bool = True
+    trainable: bool = True
     weight_init: Initializer | None = None
     bias_init: Initializer | None = None
 
@@ -53,7 +57,7 @@ class Conv2d(Layer):
     """2-D cross-correlation, ``weight`` (channels, in / groups, kernel height, width), ``bias`` (channels,).
 
     Explicit padding is zeros, the same on both ends. ``"same"`` gives ceil(size / stride) and puts the odd zero at
-    the end (TensorFlow's rule; at stride 1 PyTorch's too). Depthwise: groups = in-channels.
+    the end (TensorFlow's rule; at stride 1 PyTorch's too). Depthwise: groups = in-channels. ``trainable`` as in Linear.
     """
 
     channels: Size
@@ -64,6 +68,7 @@ class Conv2d(Layer):
     dilation: Pair = 1
     groups: Size = 1
     bias: bool = True
+    trainable: bool = True
     weight_init: Initializer | None = None
     bias_init: Initializer | None = None
 
@@ -171,6 +176,23 @@ class Concat(Layer):
     """Inputs joined along ``dim``."""
 
     dim: Axis = 1
+
+
+@dataclass(frozen=True)
+class Sum(Layer):
+    """Σ x along ``dim``, which stays as an axis of size 1."""
+
+    dim: Axis = -1
+
+
+@dataclass(frozen=True)
+class Halve(Layer):
+    """x / 2ᵏ, halved while Σ|x| of the whole batch is finite and above ``limit``: control flow that values decide.
+
+    The examples of a batch are not independent behind it. k is a constant to gradients.
+    """
+
+    limit: Positive = 1.0
 
 
 @dataclass(frozen=True)

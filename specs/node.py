@@ -42,6 +42,10 @@ class Node:
         if family:
             cls.registry = {}
         elif hasattr(cls, "registry") and not cls.__name__.startswith("_"):
+            taken = cls.registry.get(cls.__name__)
+            if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+                msg = f"The name {cls.__name__!r} is taken by {taken.__module__}: files name a class. Choose another."
+                raise SpecError(msg)
             cls.registry[cls.__name__] = cls
 
     def __new__(cls, *arguments: Any, **named: Any) -> "Node":
@@ -62,14 +66,14 @@ class Node:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        kinds = _kinds(type(self))
+        kinds = kinds_of(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, _accept(self, field.name, kinds[field.name], value))
 
     def fields(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, value), the value in its shortest form, of every field that differs from its default."""
-        kinds = _kinds(type(self))
+        kinds = kinds_of(type(self))
         for field in dataclasses.fields(self):
             kind, value = kinds[field.name], getattr(self, field.name)
             if field.default is dataclasses.MISSING or not _same(value, kind.accept(field.default)):
@@ -119,7 +123,7 @@ def construct(cls: type[Any], arguments: dict[str, Any], where: str) -> Any:
     for name, field in known.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in arguments:
-            msg = f"{where}: {cls.__name__} needs the field {name!r} ({_kinds(cls)[name].expected}). Received: " + (
+            msg = f"{where}: {cls.__name__} needs the field {name!r} ({kinds_of(cls)[name].expected}). Received: " + (
                 ", ".join(arguments) or "no fields"
             )
             raise SpecError(msg)
@@ -141,7 +145,7 @@ def _accept(node: Node, name: str, kind: Kind, value: Any) -> Any:
         raise SpecError(msg) from None
 
 
-def _kinds(cls: type[Node]) -> dict[str, Kind]:
+def kinds_of(cls: type[Node]) -> dict[str, Kind]:
     """Return the kind of each field, read once per class from its annotations."""
     cached: dict[str, Kind] | None = cls.__dict__.get("_kinds_of_fields")
     if cached is None:

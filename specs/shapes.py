@@ -12,9 +12,10 @@ Shape = tuple[int, ...]
 
 def output_shape(layer: L.Layer, shapes: tuple[Shape, ...], place: str) -> Shape:
     """Return the shape that ``layer`` gives back. Raises ``SpecError``, opened by ``place``, if it cannot flow."""
-    many = isinstance(layer, (L.Add, L.Multiply, L.Concat))
-    if (many and len(shapes) < 2) or (not many and len(shapes) != 1):
-        msg = f"{place}: it takes {'two or more inputs' if many else 'one input'} and reads {len(shapes)}."
+    many, own = isinstance(layer, (L.Add, L.Multiply, L.Concat)), READS.get(type(layer), 1)
+    if len(shapes) < 2 if many else len(shapes) != own:
+        takes = "two or more inputs" if many else "one input" if own == 1 else f"{own} inputs"
+        msg = f"{place}: it takes {takes} and reads {len(shapes)}."
         raise SpecError(msg)
     rule = RULES.get(type(layer))
     try:
@@ -159,6 +160,12 @@ def _softmax(layer: L.Softmax | L.LogSoftmax, shape: Shape) -> Shape:
     return shape
 
 
+def _sum(layer: L.Sum, shape: Shape) -> Shape:
+    along = axis(layer.dim, len(shape) + 1) - 1
+    return (*shape[:along], 1, *shape[along + 1 :])
+
+
+READS: dict[type[L.Layer], int] = {}  # how many inputs a layer of somebody's own reads, if not one
 RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Linear: _features,
     L.Conv2d: _conv,
@@ -174,6 +181,7 @@ RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Add: _broadcast,
     L.Multiply: _broadcast,
     L.Concat: _concat,
+    L.Sum: _sum,
     L.Softmax: _softmax,
     L.LogSoftmax: _softmax,
 }

@@ -5,7 +5,7 @@ is its layer's path and its own name, such as ``block.conv.weight``.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dualnet.specs import layers as L
@@ -24,6 +24,10 @@ class Parameter:
     fan_in: int
     fan_out: int
     trainable: bool = True
+
+
+# How a layer of somebody's own has parameters: (layer, in_shapes, preset) → its parameters. See ``dualnet.specs.own``.
+OWN: dict[type[L.Layer], Callable[..., tuple[Parameter, ...]]] = {}
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -49,7 +53,7 @@ def parameters_of(layer: L.Layer, in_shapes: tuple[Shape, ...], preset: str = "t
         return _scale_and_shift(layer.affine, shape[-layer.axes :])
     if isinstance(layer, L.GroupNorm):
         return _scale_and_shift(layer.affine, shape[:1])
-    return ()
+    return OWN[type(layer)](layer, in_shapes, preset) if type(layer) in OWN else ()
 
 
 def owners(scope: Scope) -> Iterator[Step]:
@@ -68,8 +72,9 @@ def parameters(scope: Scope, preset: str) -> dict[str, Parameter]:
 
 def _weight_and_bias(layer: L.Linear | L.Conv2d, shape: Shape, preset: str) -> tuple[Parameter, ...]:
     fan_in, fan_out = fans(shape)
-    weight = Parameter("weight", shape, layer.weight_init or PRESETS[preset]["weight"], fan_in, fan_out)
-    bias = Parameter("bias", shape[:1], layer.bias_init or PRESETS[preset]["bias"], fan_in, fan_out)
+    rest = fan_in, fan_out, layer.trainable
+    weight = Parameter("weight", shape, layer.weight_init or PRESETS[preset]["weight"], *rest)
+    bias = Parameter("bias", shape[:1], layer.bias_init or PRESETS[preset]["bias"], *rest)
     return (weight, bias) if layer.bias else (weight,)
 
 

@@ -55,6 +55,13 @@ def weights(spec: S.Spec, seed: int) -> Arrays:
 case("linear", FEATURES, S.Linear(7))
 case("linear_no_bias", FEATURES, S.Linear(7, bias=False))
 case("linear_sequence", SEQUENCE, S.Linear(7))
+case("linear_fixed", FEATURES, S.Linear(7, trainable=False), S.Linear(4))
+case("sum-features", FEATURES, S.Sum())
+case("sum_1-sequence", SEQUENCE, S.Sum(1))
+case("halve-features", FEATURES, S.Halve())
+case("halve_little-sequence", SEQUENCE, S.Halve(13.7))
+case("halve_never-features", FEATURES, S.Halve(1e9))
+case("halve-image", IMAGE, S.Halve(0.3), S.Conv2d(3, 2))
 
 image(
     conv=S.Conv2d(5, (3, 2)),
@@ -92,6 +99,8 @@ image(
     same_kernel_below_stride=S.Conv2d(5, (1, 2), padding="same", stride=3),
     **{f"same_{k}_stride{s}": S.Conv2d(5, (k, 5 - k), padding="same", stride=s) for k in (2, 3, 4) for s in (1, 2, 3)},
 )
+case("conv_fixed", IMAGE, S.Conv2d(5, (2, 3), trainable=False), S.Conv2d(3, 2))
+case("conv_fixed_depthwise", IMAGE, S.Conv2d(4, 3, groups=4, trainable=False), S.Conv2d(3, 2))
 case("conv_one_channel", (1, 7, 5), S.Conv2d(3, (3, 2), padding=1))
 case("conv_odd_and_even", (2, 8, 7), S.Conv2d(3, 3, padding="same", stride=2))
 
@@ -152,4 +161,5 @@ everywhere(
     dropout_none=S.Dropout(0.0),
 )
 for dim in (1, 2, 3, -3):
+    image(**{f"sum_{dim}": S.Sum(dim)})
     image(**{f"softmax_{dim}": S.Softmax(dim), f"log_softmax_{dim}": S.LogSoftmax(dim)})

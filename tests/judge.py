@@ -145,6 +145,12 @@ def _gelu(layer: S.GELU, x: Array, w: Own) -> Any:
     return x * (special.ndtr(x) if layer.approximate == "none" else 0.5 * (1 + tanh))
 
 
+def _halve(layer: S.Halve, x: Array, w: Own) -> Array:
+    while np.abs(x).sum() > layer.limit:
+        x = x / 2
+    return x
+
+
 RULES: dict[type[S.Layer], Callable[[Any, Array, Own], Any]] = {
     S.Linear: lambda layer, x, w: x @ w["weight"].T + (w["bias"] if layer.bias else 0.0),
     S.Conv2d: _conv,
@@ -155,6 +161,8 @@ RULES: dict[type[S.Layer], Callable[[Any, Array, Own], Any]] = {
     S.GroupNorm: _group_norm,
     S.Flatten: lambda layer, x, w: x.reshape(len(x), -1),
     S.Reshape: lambda layer, x, w: x.reshape(len(x), *layer.shape),
+    S.Sum: lambda layer, x, w: x.sum(layer.dim, keepdims=True),
+    S.Halve: _halve,
     S.ReLU: lambda layer, x, w: np.maximum(x, 0) - layer.shift,
     S.LeakyReLU: lambda layer, x, w: np.where(x > 0, x, layer.slope * x),
     S.ELU: lambda layer, x, w: np.where(x > 0, x, layer.alpha * np.expm1(x)),

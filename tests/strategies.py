@@ -63,7 +63,7 @@ conv = {"stride": pair, "padding": st.integers(0, 2) | st.just("same"), "dilatio
 pool = {"stride": pair, "padding": st.integers(0, 1), "ceil_mode": st.booleans()}
 norm = {"epsilon": epsilon, "affine": st.booleans()}
 running = {**norm, "momentum": st.floats(0, 1), "running_variance": st.sampled_from(["unbiased", "biased"])}
-start = {"bias": st.booleans(), "bias_init": st.none() | fill_any}
+start = {"bias": st.booleans(), "trainable": st.booleans(), "bias_init": st.none() | fill_any}
 dim = st.integers(-3, 3)
 linear = layers_of(S.Linear, {"features": small, "weight_init": st.none() | fill_weight | st.just(S.Eye())}, **start)
 filters = {"channels": small, "kernel": pair, "weight_init": st.none() | fill_weight | st.just(S.Dirac())}
@@ -79,6 +79,8 @@ pointwise = st.one_of(
     nodes(S.GELU, approximate=st.sampled_from(["none", "tanh"])),
     st.sampled_from([S.Sigmoid(), S.Hardsigmoid(), S.Tanh(), S.SiLU()]),
     nodes(S.Softmax, dim=dim),
+    nodes(S.Sum, dim=dim),
+    nodes(S.Halve, limit=st.floats(0.1, 4)),
     nodes(S.LogSoftmax, dim=dim),
 )
 windows = st.one_of(

@@ -178,6 +178,7 @@ def test_the_preset_fills_in_what_the_layer_leaves_open_and_no_more() -> None:
         "vanishing": 785 * 32 + 7 * 33 * 32 + 330,
         "autoencoder": 785 * 64 + 65 * 16 + 17 * 64 + 65 * 784,
         "activations": 785 * 12 + 2 * 120 + 121 * 10,
+        "fixed_hidden_mlp": 2 * 21 * 20,
     }.items(),
 )
 def test_the_zoo_has_as_many_parameters_as_its_formulas_say(name: str, count: int) -> None:

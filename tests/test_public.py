@@ -11,7 +11,22 @@ import dualnet
 from dualnet import api, errors, specs
 from dualnet.errors import DualnetError, SpecError, did_you_mean
 
-FUNCTIONS = ("build", "check", "emit", "from_keras", "from_torch", "load", "port")
+FUNCTIONS = (
+    "build",
+    "check",
+    "devices",
+    "emit",
+    "from_keras",
+    "from_torch",
+    "load",
+    "load_arrays",
+    "load_weights",
+    "port",
+    "register",
+    "save",
+    "try_gpu",
+    "weights",
+)
 ERRORS = ("DataError", "DeviceError", "SpecError", "TraceError", "UnsupportedError", "WeightsError", "WorkerError")
 
 
@@ -57,6 +72,13 @@ def test_the_signatures_are_frozen() -> None:
         "emit": ["spec", "backend"],
         "from_keras": ["model", "example_inputs"],
         "from_torch": ["module", "example_inputs", "example_kwargs"],
+        "devices": ["backend"],
+        "load_arrays": ["path"],
+        "load_weights": ["model", "source", "spec"],
+        "save": ["what", "path"],
+        "try_gpu": ["backend", "index"],
+        "weights": ["model", "spec"],
+        "register": ["layer", "shape", "parameters", "inputs", "lowerings"],
         "port": ["module", "example_inputs", "to", "example_kwargs", "certificate", "partial"],
     }
 

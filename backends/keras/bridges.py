@@ -77,6 +77,36 @@ class LogSoftmax(Configured):
 
 
 @register
+class Sum(Configured):
+    """Σ x along an axis, which stays."""
+
+    def __init__(self, axis: int = -1, **rest: Any) -> None:
+        super().__init__(axis=axis, **rest)
+        self.axis = axis
+
+    def call(self, x: Any) -> Any:
+        """Return the sum."""
+        return ops.sum(x, axis=self.axis, keepdims=True)
+
+
+@register
+class Halve(Configured):
+    """x, halved while Σ|x| is finite and above ``limit``; a loop of the graph, so that compiled functions hold it."""
+
+    def __init__(self, limit: float = 1.0, **rest: Any) -> None:
+        super().__init__(limit=limit, **rest)
+        self.limit = limit
+
+    def call(self, x: Any) -> Any:
+        """Return x / 2ᵏ."""
+        return ops.while_loop(self._large, lambda x: (x / 2,), (x,))[0]
+
+    def _large(self, x: Any) -> Any:
+        total = ops.sum(ops.abs(x))
+        return ops.logical_and(total > self.limit, ops.isfinite(total))
+
+
+@register
 class Pad2D(Configured):
     """Padding of height and width with one value, by ((top, bottom), (left, right))."""
 

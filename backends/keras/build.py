@@ -1,17 +1,20 @@
 """Building: the graph of a spec becomes a functional model of nested models that keep its names."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from dualnet.backends import own
 from dualnet.backends.call import Call
 from dualnet.backends.keras import bridges
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layers import Place, lower
 from dualnet.backends.keras.layout import Layouts, layouts, plain
+from dualnet.backends.keras.own import checked, freeze, named
 from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
 from dualnet.errors import UnsupportedError
@@ -20,7 +23,7 @@ from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
-HOMES = {"layers": keras.layers, "bridges": bridges}
+HOMES = {"layers": keras.layers, "bridges": bridges, "own": own.home("keras")}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Builder:
     def _apply(self, step: Step, inputs: list[Any]) -> tuple[Any, ...]:
         if step.body is None:
             self._make(step)
-            return (run(self.layers[step.path], inputs, None),)
+            return (self._run(step, inputs),)
         if step.shared and self._alike(step):
             self._adopt(step)
             block = self.blocks[step.owner]
@@ -81,6 +84,13 @@ class Builder:
         self.blocks[step.path] = block
         made = block(_one(inputs))
         return tuple(made) if len(step.made) > 1 else (made,)
+
+    def _run(self, step: Step, inputs: list[Any]) -> Any:
+        output, last = run(self.layers[step.path], inputs, None), self.layers[step.path][-1]
+        if own.yours("keras", step) and not step.shared:
+            freeze(step, last)
+            checked(step, last, output)
+        return output
 
     def _alike(self, step: Step) -> bool:
         """Return whether a second use sees the shapes and layouts of the first, so that its live object serves."""
@@ -114,6 +124,8 @@ class Builder:
                 made.append(tied or each.make(HOMES, name=step.name, dtype=self.dtype, **self._starts(place, calls)))
             else:
                 made.append(each.make(HOMES, name=_name(step, each, made), dtype=self.dtype))
+        if own.yours("keras", step) and not step.shared:
+            named(step, made[main], self.dtype)
         return made
 
     def _starts(self, place: Place, calls: list[Call]) -> dict[str, Any]:
@@ -177,7 +189,7 @@ def _one(tensors: Sequence[Any]) -> Any:
 
 def _moody(layer: Any) -> bool:
     """Return whether a layer acts differently in training."""
-    return isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Dropout, SharedDropout))
+    return "training" in inspect.signature(layer.call).parameters
 
 
 def _holds(target: str) -> bool:

@@ -36,18 +36,20 @@ def precision(name: str) -> str:
 
 def place(name: str) -> str:
     """Return TensorFlow's name of a device: cpu, gpu or cuda:N. Raises ``DeviceError`` if this machine lacks it."""
-    kind, _, number = name.partition(":")
-    if name == "cpu":
+    number = check.device(name)
+    if number is None:
         return "/CPU:0"
-    if kind not in ("gpu", "cuda") or (number and not number.isdigit()):
-        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
-        raise DeviceError(msg)
     gpus = tf.config.list_physical_devices("GPU")
-    if int(number or 0) >= len(gpus):
+    if number >= len(gpus):
         msg = f"keras: TensorFlow sees {len(gpus)} GPUs on this machine. Received: device={name!r}"
         raise DeviceError(msg)
     exact()
-    return f"/GPU:{int(number or 0)}"
+    return f"/GPU:{number}"
+
+
+def names() -> list[str]:
+    """Return the devices that TensorFlow can use here, by the names that ``place`` takes."""
+    return ["cpu", *(f"cuda:{index}" for index in range(len(tf.config.list_physical_devices("GPU"))))]
 
 
 def exact() -> None:

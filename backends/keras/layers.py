@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
 from dualnet.backends.keras.layout import Layout
 from dualnet.specs import layers as L
@@ -32,12 +33,15 @@ class Place:
 
 def lower(place: Place) -> list[Call]:
     """Return the calls that make a step's layers, in order; the one that holds its weights bears the step's name."""
+    if type(place.step.layer) not in RULES:
+        shapes = zip(place.step.in_shapes, place.reads, strict=True)
+        return [own.lower("keras", place.step, tuple(tuple(s[axis] for axis in read.axes) for s, read in shapes))]
     made = RULES[type(place.step.layer)](place.step.layer, place)
     return made if isinstance(made, list) else [made]
 
 
 def _linear(layer: L.Linear, place: Place) -> Call:
-    return call("layers.Dense", layer.features, **unless(True, use_bias=layer.bias))
+    return call("layers.Dense", layer.features, **unless(True, use_bias=layer.bias, trainable=layer.trainable))
 
 
 def _conv(layer: L.Conv2d, place: Place) -> list[Call]:
@@ -46,7 +50,8 @@ def _conv(layer: L.Conv2d, place: Place) -> list[Call]:
     # TensorFlow strides only undilated windows, and depthwise ones equally in both directions: stride by slicing then.
     sliced = layer.stride != (1, 1) and (layer.dilation != (1, 1) or (depthwise and layer.stride[0] != layer.stride[1]))
     options = unless(1, strides=1 if sliced else short(layer.stride)) | unless("valid", padding=padding)
-    options |= unless(1, dilation_rate=short(layer.dilation)) | unless(True, use_bias=layer.bias)
+    options |= unless(1, dilation_rate=short(layer.dilation))
+    options |= unless(True, use_bias=layer.bias, trainable=layer.trainable)
     after = [call("bridges.Slice2D", layer.stride)] if sliced else []
     return [*pad, _convolution(layer, depthwise, place.shape[0], options), *after]
 
@@ -209,6 +214,8 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Add: lambda layer, place: call("layers.Add"),
     L.Multiply: lambda layer, place: call("layers.Multiply"),
     L.Concat: _along("layers.Concatenate"),
+    L.Sum: _along("bridges.Sum"),
+    L.Halve: lambda layer, place: call("bridges.Halve", layer.limit),
     L.ReLU: _relu,
     L.LeakyReLU: lambda layer, place: call("bridges.LeakyReLU", layer.slope),
     L.ELU: lambda layer, place: call("layers.ELU", **unless(1.0, alpha=layer.alpha)),

@@ -1,6 +1,6 @@
 """Session and backend of Keras; see ``dualnet.backends.protocol``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from dualnet.backends.keras.layout import plain
 from dualnet.backends.keras.losses import loss_function
 from dualnet.backends.keras.train import Held, Trainer
 from dualnet.backends.keras.weights import Carrier, carrier
+from dualnet.backends.own import yours
 from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
 from dualnet.backends.walk import walk
 from dualnet.specs.draw import draw
@@ -248,9 +249,11 @@ def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
     return found
 
 
-def restart(spec: Spec, built: Built, dtype: str) -> None:
-    """Start all parameters anew by ``keras.initializers``."""
+def restart(spec: Spec, built: Built, dtype: str, only: Collection[str] | None = None) -> None:
+    """Start all parameters, or those of some layers by path, anew by ``keras.initializers``."""
     for name, (variable, carries) in carried(spec, built).items():
+        if only is not None and name.rpartition(".")[0] not in only:
+            continue
         variable.assign(initializer(spec.parameters[name], carries.to_keras)(variable.shape, dtype=dtype))
 
 
@@ -266,6 +269,8 @@ class KerasBackend:
         if seed is not None:
             for name, (variable, carries) in carried(spec, built).items():
                 variable.assign(carries.to_keras(draw(spec.parameters[name], seed, name).astype(dtype)))
+        else:  # the layers of dualnet's table were handed their initializers; others are built by somebody's function
+            restart(spec, built, dtype, [step.path for step in spec.graph.leaves() if yours("keras", step)])
         return built.model
 
     def session(

@@ -1,13 +1,18 @@
 """Weights: each of a spec's arrays as a variable of a live Keras layer, and the transposition between the two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dualnet.backends import check
 from dualnet.backends.keras.layers import Place
+from dualnet.backends.keras.layout import layouts
+from dualnet.backends.own import yours
+from dualnet.backends.protocol import Array, Arrays
 from dualnet.specs import layers as L
+from dualnet.specs.spec import Spec
 
 VARIABLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
@@ -28,6 +33,8 @@ def _same(array: Any) -> Any:
 def carrier(place: Place, name: str) -> Carrier:
     """Return the carrier of a step's parameter."""
     layer = place.step.layer
+    if yours("keras", place.step):
+        return Carrier(name, _same, _same)
     if isinstance(layer, L.Linear):
         return _dense(place) if name == "weight" else Carrier("bias", _same, _same)
     if isinstance(layer, L.Conv2d):
@@ -64,3 +71,41 @@ def _normalised(layer: L.LayerNorm, place: Place, variable: str) -> Carrier:
     rank = len(place.shape)
     kept = [axis - (rank - layer.axes) for axis in place.reads[0].axes if axis >= rank - layer.axes]
     return Carrier(variable, lambda w: w.transpose(kept), lambda g: g.transpose(np.argsort(kept)))
+
+
+def variables(model: Any, spec: Spec) -> dict[str, tuple[Any, Carrier]]:
+    """Return every parameter and buffer of a live model, and its carrier, by the spec's names.
+
+    Raises ``WeightsError`` if the model lacks one.
+    """
+    lie = layouts(spec.graph, [len(shape) for shape in spec.inputs.values()])
+    steps = {step.path: step for step in spec.graph.leaves()}
+    found = {}
+    for name in spec.parameters:
+        path, _, own = name.rpartition(".")
+        carries = carrier(Place(steps[path], lie.reads[path], lie.gives[path]), own)
+        variable = getattr(_layer(model, path), carries.variable, None)
+        if not hasattr(variable, "assign"):
+            check.lacks("keras", spec, name)
+        found[name] = (variable, carries)
+    return found
+
+
+def _layer(model: Any, path: str) -> Any:
+    for part in path.split("."):
+        model = next((layer for layer in getattr(model, "layers", ()) if layer.name == part), None)
+    return model
+
+
+def weights(model: Any, spec: Spec) -> Arrays:
+    """Return every parameter and buffer of a live model by the spec's names, copied."""
+    return {name: np.ascontiguousarray(c.to_spec(v.numpy())) for name, (v, c) in variables(model, spec).items()}
+
+
+def load(model: Any, spec: Spec, arrays: Mapping[str, Array]) -> None:
+    """Put arrays by the spec's names into a live model: all of them, or none if one does not fit."""
+    held = variables(model, spec)
+    check.weights(spec, arrays)
+    check.precision(spec, arrays, {name: variable.dtype for name, (variable, _) in held.items()})
+    for name, (variable, carries) in held.items():
+        variable.assign(carries.to_keras(np.asarray(arrays[name], dtype=variable.dtype)))

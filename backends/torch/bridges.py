@@ -1,5 +1,7 @@
 """Modules for what ``torch.nn`` has no class for, or none with this meaning."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,6 +39,32 @@ class Concat(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the joined inputs."""
         return torch.cat(inputs, self.dim)
+
+
+class Sum(nn.Module):
+    """Σ x along ``dim``, which stays."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum."""
+        return x.sum(self.dim, keepdim=True)
+
+
+class Halve(nn.Module):
+    """x, halved while Σ|x| is finite and above ``limit``."""
+
+    def __init__(self, limit: float = 1.0) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x / 2ᵏ."""
+        while self.limit < x.abs().sum() < math.inf:
+            x = x / 2
+        return x
 
 
 class Reshape(nn.Module):

@@ -5,15 +5,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dualnet.backends import own
 from dualnet.backends.call import Call
 from dualnet.backends.masks import key
 from dualnet.backends.torch import bridges, dropout
 from dualnet.backends.torch.layers import lower
+from dualnet.backends.torch.own import checked
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
+from dualnet.specs.weights import parameters_of
 
-HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout}
+HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout, "own": own.home("torch")}
 
 
 class Block(nn.Module):
@@ -49,11 +52,21 @@ def _block(scope: Scope, modules: dict[str, nn.Module], mask_seed: int | None) -
     made = {}
     for step in scope.steps:
         if step.body is None:
-            made[step.name] = modules[step.owner] if step.shared else _call(step, mask_seed).make(HOMES)
+            made[step.name] = modules[step.owner] if step.shared else _module(step, mask_seed)
         else:
             made[step.name] = _block(step.body, modules, mask_seed)
         modules[step.path] = made[step.name]
     return Block(scope, made)
+
+
+def _module(step: Step, mask_seed: int | None) -> nn.Module:
+    module: nn.Module = _call(step, mask_seed).make(HOMES)
+    if own.yours("torch", step):
+        checked(step, module)
+    for parameter in parameters_of(step.layer, step.in_shapes):
+        if not parameter.trainable:
+            getattr(module, parameter.name).requires_grad_(False)
+    return module
 
 
 def _call(step: Step, mask_seed: int | None) -> Call:

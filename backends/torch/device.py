@@ -19,20 +19,19 @@ def precision(name: str) -> torch.dtype:
 
 def place(name: str) -> torch.device:
     """Return the device of a name: cpu, gpu or cuda:N. Raises ``DeviceError`` if this machine lacks it."""
-    try:
-        device = torch.device("cuda:0" if name == "gpu" else name)
-    except RuntimeError:
-        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
-        raise DeviceError(msg) from None
-    if device.type not in ("cpu", "cuda"):
-        msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
+    number = check.device(name)
+    if number is None:
+        return torch.device("cpu")
+    if number >= torch.cuda.device_count():
+        msg = f"torch: this machine has {torch.cuda.device_count()} GPUs. Received: device={name!r}"
         raise DeviceError(msg)
-    if device.type == "cuda":
-        if (device.index or 0) >= torch.cuda.device_count():
-            msg = f"torch: this machine has {torch.cuda.device_count()} GPUs. Received: device={name!r}"
-            raise DeviceError(msg)
-        exact()
-    return device
+    exact()
+    return torch.device(f"cuda:{number}")
+
+
+def names() -> list[str]:
+    """Return the devices that torch can use here, by the names that ``place`` takes."""
+    return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
 
 def exact() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
@@ -10,6 +11,8 @@ from dualnet.specs.graph import Step
 
 def lower(step: Step) -> Call:
     """Return the call that makes a step's module."""
+    if type(step.layer) not in RULES:
+        return own.lower("torch", step, step.in_shapes)
     made: Call = RULES[type(step.layer)](step.layer, step.in_shapes[0])
     return made
 
@@ -73,6 +76,8 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Add: lambda layer, shape: call("bridges.Add"),
     L.Multiply: lambda layer, shape: call("bridges.Multiply"),
     L.Concat: lambda layer, shape: call("bridges.Concat", layer.dim),
+    L.Sum: lambda layer, shape: call("bridges.Sum", layer.dim),
+    L.Halve: lambda layer, shape: call("bridges.Halve", layer.limit),
     L.ReLU: _relu,
     L.LeakyReLU: lambda layer, shape: call("nn.LeakyReLU", layer.slope),
     L.ELU: lambda layer, shape: call("nn.ELU", layer.alpha),

@@ -56,7 +56,7 @@ class TorchSession:
             for name, field in SETTINGS.items()
             if isinstance(getattr(module, name, None), float)
         }
-        count = 0 if step.shared else sum(p.numel() for p in module.parameters())
+        count = 0 if step.shared else sum(p.numel() for p in module.parameters() if p.requires_grad)
         return {
             "path": step.path,
             "kind": type(module).__name__,
@@ -180,7 +180,8 @@ class TorchSession:
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
         """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
         check.trainable(self.spec)
-        named = {name: t for name, t in self._tensors().items() if isinstance(t, nn.Parameter)}
+        tensors = self._tensors()
+        named = {name: tensors[name] for name in self.trainable()}
         self.trainer = Trainer(self.model, named, loss, optimizer, clip)
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:

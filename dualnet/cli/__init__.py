@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         from dualnet.cli import common, results
+        from dualnet.run.layers import registered
 
+        registered()
         results.places(arguments)
         code = common.call(arguments)
         sys.stdout.flush()

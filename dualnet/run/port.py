@@ -16,6 +16,7 @@ from dualnet.backends.draws import returned, turned
 from dualnet.backends.live import framework
 from dualnet.backends.source.document import Document
 from dualnet.errors import UnsupportedError
+from dualnet.specs.layers import Halve
 from dualnet.specs.program import Program, Sym, renamed
 from dualnet.specs.spec import Spec
 
@@ -141,6 +142,11 @@ def _notes(program: Program, document: Document) -> list[str]:
 
 def program_of(spec: Spec) -> Program:
     """Return the program of a spec: its torch model, read; blocks bear their own names."""
+    for step in spec.graph.leaves():
+        if isinstance(step.layer, Halve):
+            why = "it loops on values, and source is written from one run, which shows one number of turns"
+            msg = f"{spec.name}: Halve {step.path!r} cannot be written as source: {why}. Build the spec instead."
+            raise UnsupportedError(msg)
     model = backend("torch").build(spec, seed=0)
     model.eval()
     inputs = [np.zeros((2, *shape), "float32") for shape in spec.inputs.values()]

@@ -28,16 +28,17 @@ def model_of(place: str, kwargs: str = "") -> Any:
     if not path.endswith(".py") or not name:
         msg = f"A model is given as file.py:name, such as mynet.py:Net. Received: {place!r}"
         raise TraceError(msg)
-    module = _module(Path(path))
-    if not hasattr(module, name):
-        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    found = module(Path(path))
+    if not hasattr(found, name):
+        own = [key for key, value in vars(found).items() if getattr(value, "__module__", "") == found.__name__]
         listed = ", ".join(own) or "nothing"
         msg = f"{path}: there is no {name!r} in it.{did_you_mean(name, own) or f' It has: {listed}.'}"
         raise TraceError(msg)
-    return _made(getattr(module, name), place, _options(kwargs))
+    return _made(getattr(found, name), place, _options(kwargs))
 
 
-def _module(path: Path) -> Any:
+def module(path: Path) -> Any:
+    """Return a user's Python file as a module, after running it. Raises ``TraceError`` where that fails."""
     if not path.is_file():
         msg = f"{path}: there is no such file."
         raise TraceError(msg)
@@ -45,17 +46,17 @@ def _module(path: Path) -> Any:
         backend("keras")  # which decides how TensorFlow starts
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # it ends in .py
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = made
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        spec.loader.exec_module(made)
     except Exception as error:
         msg = f"{path}: running it failed: {type(error).__name__}: {_first(error)}"
         raise TraceError(msg) from error
     finally:
         sys.path.remove(str(path.resolve().parent))
-    return module
+    return made
 
 
 def _options(text: str) -> dict[str, Any]:

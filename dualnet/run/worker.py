@@ -9,6 +9,7 @@ from typing import IO, Any
 from dualnet import errors
 from dualnet.backends import backend
 from dualnet.run import wire
+from dualnet.run.layers import registered
 
 
 class Worker:
@@ -53,6 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear: it ends its workers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a framework prints must not get among the answers
+    registered()
     serve(Worker(sys.argv[1]), sys.stdin.buffer, answers)
 
 
