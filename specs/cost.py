@@ -1,4 +1,4 @@
-"""Cost: the multiply-adds of a layer for one example, counted as the textbooks do: products only where weights are."""
+"""Cost: the multiply-adds of a layer for one example, counted as the textbooks do: products of weights and values."""
 
 import math
 
@@ -8,18 +8,16 @@ from dualnet.specs.spec import Spec
 
 
 def multiply_adds(step: Step) -> int:
-    """Return the multiply-adds of a step for one example; 0 for what has no products of weights and values.
+    """Return the multiply-adds of a step for one example; 0 for all but Linear and Conv2d.
 
     Linear: out x in for each position. Conv2d: out-channels x (in / groups) x kernel area for each output pixel
-    (Howard et al. 2017). Normalisation: one for each value.
+    (Howard et al. 2017).
     """
     layer, made, read = step.layer, step.out_shapes[0], step.in_shapes[0]
     if isinstance(layer, L.Linear):
         return math.prod(made) * read[-1]
     if isinstance(layer, L.Conv2d):
         return math.prod(made) * (read[0] // layer.groups) * math.prod(layer.kernel)
-    if isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, L.LayerNorm, L.GroupNorm)):
-        return math.prod(made)
     return 0
 
 

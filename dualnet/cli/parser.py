@@ -90,6 +90,7 @@ def _show(verbs: "Verbs") -> None:
     spec_of(verb)
     verb.add_argument("--backend", default="both", help="torch, keras or both (default both)")
     verb.add_argument("--text", action="store_true", help="print the spec itself, as TOML, and load no framework")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="keep the result and a page report.html there")
 
 
 def _list(verbs: "Verbs") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tabulate import tabulate
 
 from dualnet import api, backends, data
-from dualnet.cli.common import call, chosen_backends, workers
+from dualnet.cli.common import call, shown, workers
 from dualnet.cli.pages import write_page
 from dualnet.cli.results import write
 from dualnet.compare.ladder import stages as chosen
@@ -51,13 +51,9 @@ def show(arguments: Namespace) -> int:
         print(text.dumps(spec), end="")
         write(arguments.json, text.to_data(spec))
         return 0
-    with workers(arguments) as host:
-        options = {"dtype": arguments.dtype, "device": arguments.device, "shared_masks": False}
-        names = chosen_backends(arguments.backend)
-        facts = host.each(names, lambda name: host.open(name, spec, **options).structure())
-    print(f"{spec.name}{': ' if spec.about else ''}{spec.about}\n\n{table.layers(facts)}")
-    write(arguments.json, {"spec": spec.name, "layers": facts})
-    return 0
+    from dualnet.experiments.summary import summary
+
+    return shown(arguments, lambda bench: summary(spec, bench=bench))
 
 
 def list_zoo(arguments: Namespace) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from dualnet.backends.protocol import LayerFacts
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
 from dualnet.report.exhibits import Table
@@ -94,25 +93,6 @@ def located(stage: Stage) -> list[str]:
     parts += [f"  {stage.origin}"] if stage.origin else []
     parts += [f"  {found.note}"] if found and found.note and found.note != stage.cause else []
     return [*parts, f"  likely cause: {stage.cause}"] if stage.cause else parts
-
-
-def layers(facts: Mapping[str, Sequence[LayerFacts]]) -> str:
-    """Return the live models layer by layer, side by side."""
-    names = list(facts)
-    heads = ["layer", *(f"{name} {what}" for name in names for what in ("layer", "output", "parameters"))]
-    rows = [
-        [each[0]["path"], *(cell for one in each for cell in (one["kind"], _shape(one), f"{one['parameters']:,}"))]
-        for each in zip(*facts.values(), strict=True)
-    ]
-    totals = [sum(one["parameters"] for one in facts[name]) for name in names]
-    rows.append(["total", *(cell for total in totals for cell in ("", "", f"{total:,}"))])
-    return tabulate(
-        rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("left", "left", "right") * len(names))
-    )
-
-
-def _shape(facts: LayerFacts) -> str:
-    return f"(N, {', '.join(map(str, facts['shape']))})"
 
 
 def histories(results: Mapping[str, Sequence[Epoch]]) -> str:
