@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dualnet.backends.protocol import Arrays, LayerFacts
+from dualnet.backends.protocol import Array, Arrays, LayerFacts
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.given import spec_of
 from dualnet.report.exhibits import Table
@@ -46,13 +45,13 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     def side(name: str) -> list[Seen]:
         session = bench.open(name, net, shared_masks=False)
         made, held = session.forward(one)["layers"], session.weights()
-        return [_seen(facts, made, held) for facts in session.structure()]
+        owners = {step.path: step.owner for step in net.graph.leaves()}
+        return [_seen(facts, made, held.get(f"{owners[facts['path']]}.weight")) for facts in session.structure()]
 
     seen = bench.each(side)
     heads = [f"{name} {what}" for name in seen for what in ("layer", "output", "parameters", "multiply-adds")]
-    rows = [
-        (each[0].path, *(cell for one in each for cell in one.cells())) for each in zip(*seen.values(), strict=True)
-    ]
+    sides = zip(*seen.values(), strict=True)
+    rows = [(each[0].path, *(cell for layer in each for cell in layer.cells())) for each in sides]
     layers = Table("Layer by layer", ("layer", *heads), tuple(rows))
     return Result(
         "summary",
@@ -64,16 +63,15 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     )
 
 
-def _seen(facts: LayerFacts, made: Mapping[str, Any], held: Arrays) -> Seen:
-    """Return a layer as it was seen: its weight is used once for each position of its output."""
-    path, output = facts["path"], made[facts["path"]]
-    weight = held.get(f"{path}.weight")
-    shape = tuple(int(size) for size in output.shape[1:])
-    positions = 0
+def _seen(facts: LayerFacts, made: Arrays, weight: Array | None) -> Seen:
+    """Return a layer as it was seen: a kernel is used once for each position of its output."""
+    path = facts["path"]
+    shape = tuple(int(size) for size in made[path].shape[1:])
+    work = 0
     if weight is not None and weight.ndim > 1:
         channels = shape[0] if weight.ndim > 2 else shape[-1]
-        positions = math.prod(shape) // channels
-    return Seen(path, facts["kind"], shape, facts["parameters"], positions * (weight.size if weight is not None else 0))
+        work = weight.size * (math.prod(shape) // channels)
+    return Seen(path, facts["kind"], shape, facts["parameters"], work)
 
 
 def _sizes(net: Spec, seen: Mapping[str, list[Seen]], bench: Bench) -> Table:
