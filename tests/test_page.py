@@ -226,6 +226,15 @@ def test_many_names_make_a_chart_wide_and_do_not_crowd() -> None:
     assert min(np.diff(places)) >= 15
 
 
+def test_a_long_name_is_cut_only_where_it_must_be() -> None:
+    name = "response, T=10, alpha=0.1"
+    for count, shown in ((2, name), (9, "…" + name[-21:])):
+        root = drawn(blocks.bars(E.Bars("title", (name,) * count, "y", ())))
+        (found,) = {each[0].tail for each in root.iter("text") if len(each)}
+        assert found == shown
+        assert {each.text for each in root.iter("title")} == {name}
+
+
 def test_bars_stand_on_zero_and_tell_their_values() -> None:
     groups = (E.Group("torch", (80.0, -5.0, NAN), (79.0,), (81.0,)), E.Group("keras", (80.0,), dashed=True))
     root = drawn(blocks.bars(E.Bars("title", ("a", "b", "c"), "accuracy", groups, marked=1)))

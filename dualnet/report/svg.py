@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from dualnet.report.scale import Scale, drawable
 
+LETTERS = 22  # of a name below an axis before it is cut
 LETTER = 7.4  # the width of a letter of the axes, about; a phone shows larger ones
 
 
@@ -86,12 +87,13 @@ class Frame:
         turned = turns(names, self.right - self.left)
         gap = abs(places[1] - places[0]) if len(places) > 1 else self.right - self.left
         step = max(1, math.ceil((15 if turned else 8) / max(gap, 0.1)))
+        letters = LETTERS if turned else max(LETTERS, int(step * gap / LETTER))
         drawn = []
         for index in range(0, len(names), step):
             x, y = places[index], self.bottom + (14 if turned else 17)
             turn = f"rotate(-38 {_few(x)} {_few(y)})" if turned else None
             look = {"cls": "marked"} if index == marked else {}
-            text = tag("title", names[index]), cut(names[index], 22)
+            text = tag("title", names[index]), cut(names[index], letters)
             drawn.append(
                 tag("text", *text, x=x, y=y, text_anchor="end" if turned else "middle", transform=turn, **look)
             )
@@ -100,7 +102,7 @@ class Frame:
 
 def turns(names: Sequence[str], width: float) -> bool:
     """Return whether names are too long to stand side by side."""
-    longest = max((len(cut(name, 22)) for name in names), default=0)
+    longest = max((len(cut(name, LETTERS)) for name in names), default=0)
     return longest * LETTER + 8 > width / max(1, len(names))
 
 
@@ -113,7 +115,7 @@ def frame(numbers: Sequence[str], names: Sequence[str] = (), titled: bool = True
     """Return a frame with room for the numbers at its left and the names below; many names make it wide."""
     width = min(most, max(540.0, 60.0 + 26.0 * len(names)))
     left = 14 + LETTER * max((len(text) for text in numbers), default=1)
-    letters = max((len(cut(name, 22)) for name in names), default=0)
+    letters = max((len(cut(name, LETTERS)) for name in names), default=0)
     if names and turns(names, width - left - 12):
         left = max(left, 0.79 * LETTER * letters - 8)  # the first name begins left of its place
     inside = width - left - 12
