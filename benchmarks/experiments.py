@@ -55,8 +55,8 @@ SECTIONS = (
     Section(
         "clip",
         "Explosions, and their cure",
-        "Each learning rate without clipping, clipped by norm and clipped by value.",
-        "clip deep_mlp --activation relu --initializer he_normal",
+        "Twelve ReLU layers that start too large: each learning rate without clipping, clipped by norm and by value.",
+        "clip deep_mlp --depth 12 --activation relu --initializer normal:0.2",
     ),
     Section(
         "train",

@@ -17,6 +17,7 @@ ROOMS = (
     ("dualnet.explain", "dualnet.diagnose"),
     ("dualnet.compare",),
     ("dualnet.report",),
+    ("dualnet.experiments",),
     ("dualnet.api",),
     ("dualnet.cli",),
     ("dualnet", "dualnet.__main__"),

@@ -94,7 +94,7 @@ def _signal(verbs: "Verbs") -> None:
 def _clip(verbs: "Verbs") -> None:
     verb = experiment(verbs, "clip", "learning rates against clipping: explosions, where they begin, and their cure")
     spec_of(verb)
-    verb.add_argument("--learning-rate", default="0.01,0.1,1", help="of SGD, one or more (default 0.01,0.1,1)")
+    verb.add_argument("--learning-rate", default="0.03,0.1,0.3", help="of SGD, one or more (default 0.03,0.1,0.3)")
     verb.add_argument("--clip-norm", default="1", help="limits of the global norm (default 1)")
     verb.add_argument("--clip-value", default="0.1", help="limits of each entry (default 0.1)")
     verb.add_argument("--steps", type=count, default=200, help="of each training (default 200)")

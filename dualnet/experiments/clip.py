@@ -37,6 +37,10 @@ class Run:
     step: int = 0
     layer: str = ""
 
+    def learns(self) -> bool:
+        """Return whether it stayed finite and ended lower than it began."""
+        return not self.step and float(np.mean(self.losses[-LAST:])) < self.losses[0]
+
     def told(self) -> str:
         """Return what became of it: where it burst, that it never left where it began, or its last loss."""
         if self.step:
@@ -46,7 +50,7 @@ class Run:
 
 def clip(
     spec: Spec | str | Path,
-    learning_rates: str | Sequence[float] = (0.01, 0.1, 1.0),
+    learning_rates: str | Sequence[float] = (0.03, 0.1, 0.3),
     *,
     norms: str | Sequence[float] = (1.0,),
     values: str | Sequence[float] = (0.1,),
@@ -160,8 +164,8 @@ def _cures(runs: dict[str, list[Run]]) -> list[str]:
     for name, side in runs.items():
         for run in side:
             if run.step and run.clip == _named(None):
-                cures = [other.clip for other in side if other.rate == run.rate and not other.step]
-                cured = f"; cured by: {', '.join(cures)}" if cures else "; no clipping here cures it"
+                cures = [other.clip for other in side if other.rate == run.rate and other.learns()]
+                cured = f"; cured by: {', '.join(cures)}" if cures else "; with no clipping here does it learn"
                 said.append(f"{name}, rate {run.rate:g}: explodes at step {run.step}, first in {run.layer}{cured}")
     return said or ["no run explodes at these learning rates"]
 

@@ -12,7 +12,7 @@ from dualnet.experiments.forecast import announcement, passes
 from dualnet.experiments.given import each, samples_of, spec_of
 from dualnet.experiments.trained import seconds, weights_of
 from dualnet.explain.maps import METHODS, Asked, Maps
-from dualnet.report.exhibits import Picture, Pictures, Table, picture
+from dualnet.report.exhibits import Pictures, Table, picture
 from dualnet.report.result import Result
 from dualnet.run.feed import Feed, feed
 from dualnet.specs.spec import Spec
@@ -108,7 +108,7 @@ def _result(
         "explain",
         f"{asked.spec.name}: where the decision comes from ({whose})",
         [*says, *missing],
-        [table, *(_grid(method, sides, asked, truth, wanted, fed) for method, sides in maps.items())],
+        [table, _grid(maps, asked, truth, wanted, fed)],
         {"gap": gaps, "classes": asked.classes.tolist(), "samples": list(wanted)},
         verdict=("equal" if same else "divergent") if gaps and by != "each" else "",
         source=fed.source,
@@ -140,26 +140,27 @@ def _decisions(scores: Mapping[str, Any], truth: Any, wanted: Sequence[int], fed
 
 
 def _grid(
-    method: str, sides: Mapping[str, Maps], asked: Asked, truth: Any, wanted: Sequence[int], fed: Feed
+    maps: Mapping[str, Mapping[str, Maps]], asked: Asked, truth: Any, wanted: Sequence[int], fed: Feed
 ) -> Pictures:
-    scale = "signed" if method == "cam" else "heat"
-    cells: list[tuple[Picture | None, ...]] = []
-    for at in range(len(wanted)):
-        shown = [picture(asked.images[at, 0] - asked.images[at, 0].min())]
-        shown += [picture(maps[at], scale) for maps in sides.values()]
+    """Return a row for each image: the image, then each method's maps and their difference."""
+    columns, cells = ["image"], [[picture(image[0] - image.min())] for image in asked.images]
+    for method, sides in maps.items():
+        columns += [f"{TITLES[method]}, {name}" for name in sides]
+        for row, at in zip(cells, range(len(wanted)), strict=True):
+            row += [picture(found[at], "signed" if method == "cam" else "heat") for found in sides.values()]
         if len(sides) == 2:
-            left, right = (maps[at] for maps in sides.values())
-            shown.append(picture(left - right, "signed", f"{np.abs(left - right).max():.0e}"))
-        cells.append(tuple(shown))
-    columns = ("image", *sides, *(["difference"] if len(sides) == 2 else []))
+            left, right = sides.values()
+            columns.append("difference")
+            for row, off in zip(cells, left - right, strict=True):
+                row.append(picture(off, "signed", f"{np.abs(off).max():.0e}"))
     rows = tuple(f"{sample}: {fed.classes[truth[at]]}" for at, sample in enumerate(wanted))
-    note = "the difference has a scale of its own; below it stands its largest value" if len(sides) == 2 else ""
-    return Pictures(TITLES[method], rows, columns, tuple(cells), note)
+    note = "a difference has a scale of its own; below it stands its largest value" if "difference" in columns else ""
+    return Pictures("Maps", rows, tuple(columns), tuple(tuple(row) for row in cells), note)
 
 
 TITLES = {
-    "saliency": "Saliency |∂s/∂x|",
+    "saliency": "saliency",
     "smoothgrad": "SmoothGrad",
-    "cam": "Class activation maps",
+    "cam": "CAM",
     "gradcam": "Grad-CAM",
 }

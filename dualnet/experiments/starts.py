@@ -92,7 +92,16 @@ def _told(name: str, runs: Mapping[str, Trained]) -> str:
     first = next(iter(runs.values()))
     stuck = first.history[-1].loss > 0.99 * first.history[0].loss
     words = "it does not learn" if stuck else f"loss {first.history[0].loss:.3f} to {first.history[-1].loss:.3f}"
-    return f"{name}: {words}; test accuracy {', '.join(f'{side} {percent(value)} %' for side, value in found.items())}"
+    scores = ", ".join(f"{side} {percent(value)} %" for side, value in found.items())
+    return f"{name}: {words}; test accuracy {scores}{ALIKE if _alike(first.before) else ''}"
+
+
+ALIKE = "; units that start alike stay alike but for rounding, which no two frameworks share: hence the sides part"
+
+
+def _alike(weights: Arrays) -> bool:
+    """Return whether all units of every layer start with the same weights."""
+    return all(bool((array == array.flat[0]).all()) for array in weights.values())
 
 
 def _table(made: Mapping[str, Mapping[str, Trained]], names: Sequence[str]) -> Table:

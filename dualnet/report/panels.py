@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from dualnet.report import exhibits as E
 from dualnet.report.look import COLOURS, SCALES, short
@@ -75,6 +75,8 @@ def _scales(axes: Axes, shown: E.Lines) -> None:
         if any(point["xy".index(axis)] > 0 for point in points):  # else there is nothing that such an axis could show
             getattr(axes, f"set_{axis}scale")("log", nonpositive="mask")
             _near(getattr(axes, f"{axis}axis"))
+    if axes.get_xscale() != "log" and all(float(x).is_integer() for x, _ in points):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if axes.get_yscale() != "log":
         return
     for each in shown.series:

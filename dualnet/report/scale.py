@@ -17,6 +17,7 @@ class Scale:
     start: float
     end: float
     log: bool = False
+    whole: bool = False  # only whole numbers stand beside it: epochs, steps, layers
 
     def at(self, value: float) -> float:
         """Return where a value stands; NaN if it can stand nowhere."""
@@ -28,6 +29,8 @@ class Scale:
     def ticks(self, many: int = 6) -> list[tuple[float, str]]:
         """Return about so many round values and their labels."""
         found = (_decades if self.log else _steps)(self.low, self.high, many)
+        if self.whole and not self.log and self.high - self.low < many:
+            found = [(value, f"{value:,}") for value in range(math.ceil(self.low), math.floor(self.high) + 1)]
         return [(value, label) for value, label in found if drawable(value, self.log)]
 
 
@@ -44,9 +47,8 @@ def scale(values: Iterable[float], start: float, end: float, log: bool = False, 
     low, high = _ends(positive, 0.5) if log else _ends([*finite, *([0.0] if zero or not finite else [])])
     room = 0.04 * (high - low)
     keeps = zero and not log  # bars stand on 0 itself
-    return Scale(
-        low if keeps and low == 0 else low - room, high if keeps and high == 0 else high + room, start, end, log
-    )
+    low, high = low if keeps and low == 0 else low - room, high if keeps and high == 0 else high + room
+    return Scale(low, high, start, end, log, whole=all(float(value).is_integer() for value in finite))
 
 
 def _ends(values: list[float], pad: float = 0.0) -> tuple[float, float]:
