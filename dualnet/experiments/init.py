@@ -24,6 +24,7 @@ from dualnet.specs.weights import Parameter
 
 COURSE = ("torch_default", "keras_default", "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform")
 BINS = 60
+MOST = 24  # histograms on a page
 # Seconds that one draw of a small network takes on both sides, with the building of the models spread over 50 draws.
 DRAW = 0.06
 
@@ -89,7 +90,7 @@ def _result(spec: Spec, starts: Sequence[Start], seeds: int, bench: Bench) -> Re
         "init",
         f"{spec.name}: how weights start, over {seeds} seeds",
         says,
-        [_expected(starts), _drawn_table(starts), *(_histogram(start, bench) for start in starts)],
+        [_expected(starts), _drawn_table(starts), *_histograms(starts, bench)],
         {start.name: _figures(start) for start in starts},
         verdict="divergent" if failed else "equal",
         settings={"spec": spec.name, "initializers": [s.name for s in starts], "seeds": seeds, "seed": bench.seed},
@@ -136,9 +137,19 @@ def _row(start: Start, name: str, sides: Sequence[str]) -> tuple[str, ...]:
     return start.name, name, *drawn, f"{min(chances):.2g}" if chances else "-"
 
 
-def _histogram(start: Start, bench: Bench) -> Histogram:
-    """Return the draws of the first weight of both sides over theory's density."""
-    name, parameter = next(iter(start.parameters.items()))
+def _histograms(starts: Sequence[Start], bench: Bench) -> list[Histogram]:
+    """Return a histogram of each weight from each start; of deep nets, of the first weights only."""
+    each = max(MOST // len(starts), 1)
+    made = []
+    for start in starts:
+        weights = [name for name in start.parameters if name.endswith("weight")]
+        made += [_histogram(start, name, bench) for name in weights[:each]]
+    return made
+
+
+def _histogram(start: Start, name: str, bench: Bench) -> Histogram:
+    """Return the draws of one parameter on both sides over theory's density."""
+    parameter = start.parameters[name]
     pools = {side: found[name] for side, found in start.pools.items()}
     low = min(values.min() for values in pools.values())
     high = max(values.max() for values in pools.values())

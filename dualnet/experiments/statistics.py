@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 
@@ -33,6 +32,8 @@ class Mean:
 
 def mean(values: Sequence[float]) -> Mean:
     """Return the mean of values over seeds with its 95 % interval (Student's t)."""
+    from scipy import stats  # a second to load: not before something has been said
+
     array = np.array(values, dtype=np.float64)
     middle = float(array.mean())
     if len(array) < 2:

@@ -112,6 +112,9 @@ def _fits(spec: Spec) -> None:
         msg = f"{spec.name}: the data set {spec.data.set!r} gives one image [1, 28, 28]; the spec reads {read}."
         raise SpecError(msg)
     loss = spec.training.loss
+    if dense(loss) and loss.target == "given":
+        msg = f"{spec.name}: the targets of its loss are given with the data, and {spec.data.set!r} has labels only."
+        raise SpecError(msg + ' Its loss can take target = "one_hot" or "input" instead.')
     if not classifies(loss):
         return
     made = spec.output_shapes[0]

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
@@ -30,6 +29,8 @@ def equivalence(left: list[float], right: list[float], margin: float = ACCURACY_
     Equivalent if the 90 % interval lies within ±margin: two one-sided tests at 5 %. Divergent if a t-test tells the
     mean from zero at the false-alarm rate of all stages, and it is past the margin. Else "not checked": too few seeds.
     """
+    from scipy import stats  # a second to load: not before something has been said
+
     differences = np.array(right) - np.array(left)
     mean, error = float(differences.mean()), float(stats.sem(differences))
     reach = 0.0 if error == 0.0 else float(stats.t.ppf(CONFIDENCE, len(differences) - 1)) * error

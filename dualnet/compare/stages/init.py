@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from dualnet.backends.protocol import Arrays, Session
 from dualnet.compare.pair import Pair, Side
@@ -82,6 +81,8 @@ def pooled(session: Session, names: Iterable[str], seeds: Iterable[int]) -> Arra
 
 def statistics(parameters: Mapping[str, Parameter], pools: Mapping[str, Arrays]) -> Iterator[tuple[str, str, float]]:
     """Yield (parameter, what is tested, probability of a correct pair doing worse), all two-sided."""
+    from scipy import stats  # a second to load: not before something has been said
+
     for name, parameter in parameters.items():
         values = {label: found[name] for label, found in pools.items()}
         for label, each in values.items():
@@ -95,6 +96,8 @@ def statistics(parameters: Mapping[str, Parameter], pools: Mapping[str, Arrays])
 
 def against_theory(values: Any, parameter: Parameter) -> list[tuple[str, float]]:
     """Return the probabilities of the sample's mean and variance under the initializer's theory."""
+    from scipy import stats  # a second to load: not before something has been said
+
     expected = moments(parameter)
     if expected is None:
         return []
