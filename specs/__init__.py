@@ -1,6 +1,24 @@
 """What a model is: layers, initializers, losses, optimizers and settings, in no framework's terms."""
 
 from dualnet.specs.augment import Augmentation, Crop, Cutout, Flip, Rotate
+from dualnet.specs.entrywise import (
+    BinaryCrossEntropy,
+    BinaryFocal,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    HingeEmbedding,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SmoothL1,
+    SoftMargin,
+)
 from dualnet.specs.initializers import (
     Constant,
     Dirac,
@@ -53,7 +71,7 @@ from dualnet.specs.layers import (
     Sum,
     Tanh,
 )
-from dualnet.specs.losses import BinaryCrossEntropy, CrossEntropy, Distillation, Loss, MeanSquaredError
+from dualnet.specs.losses import CrossEntropy, Distillation, Loss, MultiMargin, NegativeLogLikelihood
 from dualnet.specs.optimizers import SGD, Adam, AdamW, Clip, CosineDecay, Optimizer, RMSprop, Schedule, StepDecay
 from dualnet.specs.spec import Data, Spec, Student, Training
 from dualnet.specs.start import initialised
@@ -71,12 +89,15 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BinaryCrossEntropy",
+    "BinaryFocal",
     "Block",
+    "CategoricalHinge",
     "Clip",
     "Concat",
     "Constant",
     "Conv2d",
     "CosineDecay",
+    "CosineSimilarity",
     "Crop",
     "CrossEntropy",
     "Cutout",
@@ -91,7 +112,11 @@ __all__ = [
     "GroupNorm",
     "Halve",
     "Hardsigmoid",
+    "Hinge",
+    "HingeEmbedding",
+    "Huber",
     "Initializer",
+    "KLDivergence",
     "KaimingNormal",
     "KaimingUniform",
     "Layer",
@@ -100,15 +125,22 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Linear",
+    "LogCosh",
     "LogSoftmax",
     "Loss",
     "MaxPool2d",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "MultiMargin",
     "Multiply",
+    "NegativeLogLikelihood",
     "Normal",
     "Ones",
     "Optimizer",
     "Orthogonal",
+    "Poisson",
     "RMSprop",
     "ReLU",
     "Reshape",
@@ -118,6 +150,8 @@ __all__ = [
     "Shared",
     "SiLU",
     "Sigmoid",
+    "SmoothL1",
+    "SoftMargin",
     "Softmax",
     "Spec",
     "StepDecay",

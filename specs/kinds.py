@@ -92,12 +92,14 @@ def _one(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
 
-def choice(*words: str) -> Kind:
-    """Return the kind that accepts one of the given words."""
+def choice(*words: str | int) -> Kind:
+    """Return the kind that accepts one of the given words or numbers."""
 
-    def accept(value: Any) -> str:
-        _refuse(value not in words)
-        return str(value)
+    def accept(value: Any) -> str | int:
+        found = next((word for word in words if type(value) is type(word) and value == word), None)
+        _refuse(found is None)
+        assert found is not None
+        return found
 
     return Kind(" or ".join(repr(word) for word in words), accept)
 

@@ -18,6 +18,7 @@ class CrossEntropy(Loss):
 
     With ``class_weights`` w, the mean divides by Σ w[label] ("weights", PyTorch) or by N ("samples", Keras), and the
     smoothed share of the loss is weighted class by class ("class", PyTorch) or by the sample's own w ("sample", Keras).
+    Samples of the label ``ignore_index`` count for nothing, in the mean neither.
     """
 
     label_smoothing: Fraction = 0.0
@@ -25,25 +26,30 @@ class CrossEntropy(Loss):
     mean_over: Literal["weights", "samples"] = "weights"
     smoothing_weighted_by: Literal["class", "sample"] = "class"
     reduction: Literal["mean", "sum"] = "mean"
+    ignore_index: int | None = None
 
 
 @dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """(output - target)². "sum" adds all values (PyTorch), "sum_of_means" adds the samples' means (Keras's sum).
+class NegativeLogLikelihood(Loss):
+    """-x[label] of log-probabilities x (``NLLLoss``), weighted and averaged as ``CrossEntropy``."""
 
-    ``target`` is the label as a one-hot row, the network's own input (an autoencoder), or given with the data.
+    class_weights: Numbers | None = None
+    ignore_index: int | None = None
+    mean_over: Literal["weights", "samples"] = "weights"
+    reduction: Literal["mean", "sum"] = "mean"
+
+
+@dataclass(frozen=True)
+class MultiMargin(Loss):
+    """Σ over the other classes j of max(0, margin - x[label] + x[j])^power / K (``MultiMarginLoss``).
+
+    ``class_weights`` multiply by the label's weight; the mean is over samples.
     """
 
-    reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
-    target: Literal["one_hot", "input", "given"] = "one_hot"
-
-
-@dataclass(frozen=True)
-class BinaryCrossEntropy(Loss):
-    """max(x, 0) - x·t + log(1 + e^-|x|) of logits x and targets t in [0, 1] (``BCEWithLogitsLoss``)."""
-
-    reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
-    target: Literal["one_hot", "input"] = "one_hot"
+    power: Literal[1, 2] = 1
+    margin: float = 1.0
+    class_weights: Numbers | None = None
+    reduction: Literal["mean", "sum"] = "mean"
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,17 @@ class Distillation(Loss):
     reduction: Literal["batchmean", "mean"] = "batchmean"
 
 
-def dense(loss: Loss) -> TypeGuard[MeanSquaredError | BinaryCrossEntropy]:
-    """Return whether a loss compares entry by entry with targets of the outputs' own shape."""
-    return isinstance(loss, (MeanSquaredError, BinaryCrossEntropy))
+@dataclass(frozen=True)
+class _Dense(Loss):
+    """Base of the losses whose targets have the outputs' own shape; ``dualnet.specs.entrywise`` holds them."""
+
+    reduction: Literal["mean", "sum", "sum_of_means"] = "mean"
+    target: Literal["one_hot", "input", "given"] = "one_hot"
+
+
+def dense(loss: Loss) -> TypeGuard[_Dense]:
+    """Return whether a loss compares with targets of the outputs' own shape."""
+    return isinstance(loss, _Dense)
 
 
 def classifies(loss: Loss) -> bool:

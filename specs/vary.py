@@ -7,9 +7,9 @@ from typing import Any
 
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.specs import layers as L
+from dualnet.specs.entrywise import MeanSquaredError
 from dualnet.specs.graph import named
 from dualnet.specs.initializers import PRESETS, Initializer, Zeros
-from dualnet.specs.losses import MeanSquaredError
 from dualnet.specs.spec import Spec
 from dualnet.specs.starts import start
 

@@ -17,8 +17,8 @@ from dualnet.run.feed import Feed, Part
 from dualnet.run.train import train
 from dualnet.specs import layers as L
 from dualnet.specs import vary
+from dualnet.specs.entrywise import MeanSquaredError
 from dualnet.specs.initializers import Uniform
-from dualnet.specs.losses import MeanSquaredError
 from dualnet.specs.optimizers import Adam, CosineDecay
 from dualnet.specs.spec import Spec, Training
 

@@ -10,6 +10,7 @@ from dualnet.backends.protocol import Array, Session
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage, judged
 from dualnet.specs.draw import normal
+from dualnet.specs.entrywise import Poisson
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss, dense
 
 # Standard deviations of the rows of logits.
@@ -23,6 +24,8 @@ def loss(pair: Pair) -> Stage:
         return Stage("loss", skipped=f"the loss takes class scores [K]; the first output has shape {list(shape)}")
     variants = options(pair.spec.training.loss, shape[0])
     outputs, soft = (_logits(max(pair.size, shape[0]), shape, key) for key in ("logits", "soft"))
+    if isinstance(pair.spec.training.loss, Poisson) and not pair.spec.training.loss.log_input:
+        outputs = np.abs(outputs)  # rates, of which it takes the logarithm
 
     def run(side: Side, session: Session) -> dict[str, np.float64]:
         named = {"the spec's loss": side.spec.training.loss} | {variant.brief(): variant for variant in variants}
