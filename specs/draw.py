@@ -123,6 +123,31 @@ def fan(start: I.KaimingUniform | I.KaimingNormal, p: Parameter) -> int:
     return p.fan_in if start.mode == "fan_in" else p.fan_out
 
 
+def scaling_fan(start: I.VarianceScaling, p: Parameter) -> float:
+    """Return the fan that variance scaling divides by."""
+    return {"fan_in": p.fan_in, "fan_out": p.fan_out, "fan_avg": (p.fan_in + p.fan_out) / 2}[start.mode]
+
+
+def zeros(start: I.Sparse, p: Parameter) -> int:
+    """Return how many zeros a sparse start puts into each column."""
+    return math.ceil(start.sparsity * p.shape[0])
+
+
+def _scaling(start: I.VarianceScaling, p: Parameter, key: tuple[object, ...]) -> Array:
+    variance = start.scale / scaling_fan(start, p)
+    if start.distribution == "uniform":
+        return _between(math.sqrt(3.0 * variance), p, key)
+    return _spread(variance, start.distribution == "truncated_normal", p, key)
+
+
+def _sparse(start: I.Sparse, p: Parameter, key: tuple[object, ...]) -> Array:
+    _needs(len(p.shape) == 2, start, p, "two axes")
+    drawn = normal(math.prod(p.shape), *key).reshape(p.shape) * start.std
+    order = np.argsort(uniform(math.prod(p.shape), *key, "zeros").reshape(p.shape), axis=0, kind="stable")
+    np.put_along_axis(drawn, order[: zeros(start, p)], 0.0, axis=0)
+    return drawn
+
+
 def _eye(start: I.Eye, p: Parameter, key: tuple[object, ...]) -> Array:
     _needs(len(p.shape) == 2, start, p, "two axes")
     return np.eye(p.shape[0], p.shape[1])
@@ -171,6 +196,8 @@ RULES: dict[type[I.Initializer], Callable[[Any, Parameter, tuple[object, ...]], 
     I.KaimingNormal: lambda i, p, key: _spread(_gain(i) * _gain(i) / fan(i, p), i.truncated, p, key),
     I.LecunUniform: lambda i, p, key: _between(math.sqrt(3.0 / p.fan_in), p, key),
     I.LecunNormal: lambda i, p, key: _spread(1.0 / p.fan_in, i.truncated, p, key),
+    I.VarianceScaling: _scaling,
+    I.Sparse: _sparse,
     I.FanInUniform: lambda i, p, key: _between(1.0 / math.sqrt(p.fan_in), p, key),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dualnet.errors import SpecError
-from dualnet.specs.kinds import NonNegative, Positive
+from dualnet.specs.kinds import Fraction, NonNegative, Positive
 from dualnet.specs.node import Node
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
@@ -144,6 +144,29 @@ class LecunNormal(Initializer):
     """Variance 1 / fan_in; ``truncated`` as Keras's LecunNormal does."""
 
     truncated: bool = False
+
+
+@dataclass(frozen=True)
+class VarianceScaling(Initializer):
+    """Variance scale / n, n the fan of ``mode``, "fan_avg" their mean (``keras.initializers.VarianceScaling``).
+
+    "truncated_normal" cuts at 2σ and rescales, so that the variance after the cut is that.
+    """
+
+    scale: Positive = 1.0
+    mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
+    distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal"
+
+
+@dataclass(frozen=True)
+class Sparse(Initializer):
+    """N(0, std²), and in each column (the weights of one input) ⌈sparsity·out⌉ zeros at random places.
+
+    For weights of two axes (``torch.nn.init.sparse_``; Martens 2010).
+    """
+
+    sparsity: Fraction
+    std: Positive = 0.01
 
 
 @dataclass(frozen=True)

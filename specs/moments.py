@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dualnet.specs import initializers as I
-from dualnet.specs.draw import fan
+from dualnet.specs.draw import fan, scaling_fan, zeros
 from dualnet.specs.weights import Parameter
 
 Moments = tuple[float, float]
@@ -25,27 +25,32 @@ def bounds(parameter: Parameter) -> tuple[float, float]:
         return start.low, start.high
     if isinstance(start, I.Orthogonal):
         return -abs(start.gain), abs(start.gain)
-    if found is None or isinstance(start, I.Normal):
+    if found is None or isinstance(start, (I.Normal, I.Sparse)):
         return -math.inf, math.inf
     mean, std = found[0], math.sqrt(found[1])
-    if getattr(start, "truncated", None) is not None:  # a normal of this variance, cut at 2σ and rescaled, or not cut
-        reach = 2 * std / I.TRUNCATED_STD if start.truncated else math.inf
-    else:
-        reach = math.sqrt(3.0) * std  # a uniform one, or a constant
+    # a uniform one or a constant; a normal that is cut at 2σ and rescaled; one that is not cut
+    reach = {None: math.sqrt(3.0) * std, True: 2 * std / I.TRUNCATED_STD, False: math.inf}[_cut(start)]
     return mean - reach, mean + reach
+
+
+def _cut(start: Any) -> bool | None:
+    """Return whether a normal is cut at 2σ; None where the start is no normal."""
+    if isinstance(start, I.VarianceScaling):
+        return None if start.distribution == "uniform" else start.distribution == "truncated_normal"
+    return getattr(start, "truncated", None)
 
 
 def density(parameter: Parameter, x: float) -> float | None:
     """Return the density of an entry at x; None where there is no closed form, or none at all (a constant)."""
     found, (low, high) = moments(parameter), bounds(parameter)
-    if found is None or found[1] == 0 or isinstance(parameter.initializer, I.Orthogonal):
+    if found is None or found[1] == 0 or isinstance(parameter.initializer, (I.Orthogonal, I.Sparse)):
         return None
     if not low <= x <= high:
         return 0.0
     start: Any = parameter.initializer
     mean, variance = found
     cut = isinstance(start, I.TruncatedNormal)
-    if not cut and math.isfinite(high) and not getattr(start, "truncated", False):
+    if not cut and math.isfinite(high) and not _cut(start):
         return 1.0 / (high - low)
     middle = start.mean if cut else mean
     std = start.std if cut else math.sqrt(variance) / (I.TRUNCATED_STD if math.isfinite(high) else 1.0)
@@ -71,6 +76,14 @@ def _kaiming(start: Any, p: Parameter) -> Moments:
     return 0.0, I.gain(start.nonlinearity, start.slope) ** 2 / fan(start, p)
 
 
+def _scaled(start: I.VarianceScaling, p: Parameter) -> Moments:
+    return 0.0, start.scale / scaling_fan(start, p)
+
+
+def _sparse(start: I.Sparse, p: Parameter) -> Moments:
+    return 0.0, start.std**2 * (1 - zeros(start, p) / p.shape[0])
+
+
 def _lecun(start: Any, p: Parameter) -> Moments:
     return 0.0, 1.0 / p.fan_in
 
@@ -90,5 +103,7 @@ RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Moments]] = {
     I.KaimingNormal: _kaiming,
     I.LecunUniform: _lecun,
     I.LecunNormal: _lecun,
+    I.VarianceScaling: _scaled,
+    I.Sparse: _sparse,
     I.FanInUniform: lambda i, p: (0.0, 1.0 / (3.0 * p.fan_in)),
 }

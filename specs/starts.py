@@ -21,6 +21,7 @@ STARTS: dict[str, I.Initializer] = {
     "glorot_normal": I.XavierNormal(truncated=True),
     "he_uniform": I.KaimingUniform(),
     "he_normal": I.KaimingNormal(truncated=True),
+    "variance_scaling": I.VarianceScaling(),
 }
 
 

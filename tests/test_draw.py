@@ -49,6 +49,9 @@ GOLDEN: list[tuple[Initializer, tuple[str, tuple[int, ...]], str]] = [
     (S.LecunNormal(), DENSE, "31d50c7b081be83c"),
     (S.LecunNormal(truncated=True), DENSE, "80e7c1d46b594607"),
     (S.FanInUniform(), DENSE, "9702c1a99ec6a292"),
+    (S.VarianceScaling(), DENSE, "80e7c1d46b594607"),
+    (S.VarianceScaling(2.0, "fan_avg", "uniform"), DENSE, "270831a8ac322314"),
+    (S.Sparse(0.3), DENSE, "aae5876f245d66bb"),
     (S.Dirac(), CONV, "33716dee47a7270f"),
     (S.Orthogonal(), CONV, "6dcacd379b68b64c"),
     (S.KaimingUniform(), CONV, "c66439fec7881728"),
@@ -127,6 +130,10 @@ MOMENTS: list[tuple[Initializer, float, float]] = [
     (S.LecunNormal(), 0.0, 1 / 200),
     (S.LecunNormal(truncated=True), 0.0, 1 / 200),
     (S.FanInUniform(), 0.0, 1 / 600),
+    (S.VarianceScaling(3.0, "fan_avg", "uniform"), 0.0, 3 / 250),
+    (S.VarianceScaling(3.0, "fan_out"), 0.0, 1 / 100),
+    (S.VarianceScaling(2.0, "fan_in", "untruncated_normal"), 0.0, 1 / 100),
+    (S.Sparse(0.251, 2.0), 0.0, 4 * (1 - 76 / 300)),
     (S.Orthogonal(2.0), 0.0, 4 / 300),
 ]
 

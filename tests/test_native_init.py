@@ -77,6 +77,9 @@ THEORY: dict[S.Initializer, Theory] = {
     S.LecunNormal(): lambda i, o: stats.norm(0, 1 / math.sqrt(i)),
     S.LecunNormal(truncated=True): lambda i, o: cut(1 / i),
     S.FanInUniform(): lambda i, o: flat(1 / math.sqrt(i)),
+    S.VarianceScaling(2.0): lambda i, o: cut(2 / i),
+    S.VarianceScaling(0.5, "fan_out", "untruncated_normal"): lambda i, o: stats.norm(0, math.sqrt(0.5 / o)),
+    S.VarianceScaling(1.5, "fan_avg", "uniform"): lambda i, o: flat(math.sqrt(9 / (i + o))),
 }
 
 
@@ -122,6 +125,13 @@ def test_orthogonal_rows_are_output_channels_of_every_kind(backend: Backend) -> 
             # QR in float64 is orthonormal to 1e-15; torch and Keras draw a float64 parameter in float64
             np.testing.assert_allclose(rows @ rows.T, 1.69 * np.eye(len(rows)), atol=1e-12, err_msg=name)
             assert abs(array.mean()) < SIGMAS * array.std() / math.sqrt(array.size)
+
+
+def test_sparse_columns_have_their_zeros_and_the_rest_its_spread(backend: Backend) -> None:
+    array = drawn(backend, spec(S.Sparse(0.37, 0.2), S.Zeros(), only=("linear",)))["linear.weight"]
+    assert set((array == 0).sum(axis=0)) == {12}  # ⌈0.37·30⌉ of the 30 weights of each input
+    assert_drawn_from(array[array != 0], stats.norm(0, 0.2), "sparse")
+    assert len({tuple(column) for column in (array == 0).T}) > 100  # not the same rows each time
 
 
 def test_fixed_starts_are_exact(backend: Backend) -> None:

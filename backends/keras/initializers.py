@@ -13,7 +13,7 @@ from keras import initializers as K
 from keras import ops
 
 from dualnet.specs import initializers as I
-from dualnet.specs.draw import draw, fan
+from dualnet.specs.draw import draw, fan, scaling_fan, zeros
 from dualnet.specs.weights import Parameter
 
 Lay = Callable[[Any], Any]  # the spec's array → the Keras variable's
@@ -76,6 +76,20 @@ def _gain(i: Any) -> float:
     return I.gain(i.nonlinearity, i.slope)
 
 
+def _scaling(i: I.VarianceScaling, p: Parameter) -> Any:
+    variance = i.scale / scaling_fan(i, p)
+    if i.distribution == "uniform":
+        return _between(math.sqrt(3.0 * variance))
+    return _spread(variance, i.distribution == "truncated_normal")
+
+
+def _sparse(i: I.Sparse, p: Parameter) -> Any:
+    drawn = np.array(K.RandomNormal(stddev=i.std)(p.shape, dtype="float64"))
+    order = np.argsort(np.asarray(K.RandomUniform()(p.shape, dtype="float64")), axis=0)
+    np.put_along_axis(drawn, order[: zeros(i, p)], 0.0, axis=0)
+    return drawn
+
+
 RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Zeros: lambda i, p: K.Zeros(),
     I.Ones: lambda i, p: K.Ones(),
@@ -88,6 +102,7 @@ RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.KaimingNormal: lambda i, p: _spread(_gain(i) ** 2 / fan(i, p), i.truncated),
     I.LecunUniform: lambda i, p: _between(math.sqrt(3.0 / p.fan_in)),
     I.LecunNormal: lambda i, p: _spread(1.0 / p.fan_in, i.truncated),
+    I.VarianceScaling: _scaling,
     I.FanInUniform: lambda i, p: _between(1.0 / math.sqrt(p.fan_in)),
 }
 # Constant stands here because ``K.Constant`` goes through float32.
@@ -96,4 +111,5 @@ IN_SPEC_ORDER: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Eye: lambda i, p: draw(p),
     I.Dirac: lambda i, p: draw(p),
     I.Orthogonal: _orthogonal,
+    I.Sparse: _sparse,
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dualnet.specs import initializers as I
-from dualnet.specs.draw import fan
+from dualnet.specs.draw import fan, scaling_fan
 from dualnet.specs.weights import Parameter
 
 
@@ -48,6 +48,14 @@ def _uniform(t: Tensor, bound: float) -> None:
     nn.init.uniform_(t, -bound, bound)
 
 
+def _scaling(t: Tensor, i: I.VarianceScaling, p: Parameter) -> None:
+    std = math.sqrt(i.scale / scaling_fan(i, p))
+    if i.distribution == "uniform":
+        _uniform(t, math.sqrt(3.0) * std)
+    else:
+        _spread(t, std, i.distribution == "truncated_normal")
+
+
 RULES: dict[type[I.Initializer], Callable[[Tensor, Any, Parameter], Any]] = {
     I.Zeros: lambda t, i, p: nn.init.zeros_(t),
     I.Ones: lambda t, i, p: nn.init.ones_(t),
@@ -64,5 +72,7 @@ RULES: dict[type[I.Initializer], Callable[[Tensor, Any, Parameter], Any]] = {
     I.KaimingNormal: lambda t, i, p: _spread(t, _kaiming_std(i, p), i.truncated),
     I.LecunUniform: lambda t, i, p: _uniform(t, math.sqrt(3.0 / p.fan_in)),
     I.LecunNormal: lambda t, i, p: _spread(t, 1.0 / math.sqrt(p.fan_in), i.truncated),
+    I.VarianceScaling: _scaling,
+    I.Sparse: lambda t, i, p: nn.init.sparse_(t, i.sparsity, i.std),
     I.FanInUniform: lambda t, i, p: _uniform(t, 1.0 / math.sqrt(p.fan_in)),
 }
