@@ -50,6 +50,12 @@ fill_any = (
     | nodes(S.KaimingUniform, **mode)
     | nodes(S.KaimingNormal, **mode, truncated=st.booleans())
     | nodes(S.LecunNormal, truncated=st.booleans())
+    | nodes(
+        S.VarianceScaling,
+        scale=positive,
+        mode=st.sampled_from(["fan_in", "fan_out", "fan_avg"]),
+        distribution=st.sampled_from(["truncated_normal", "untruncated_normal", "uniform"]),
+    )
 )
 fill_weight = fill_any | nodes(S.Orthogonal, gain=signed)
 
@@ -65,7 +71,8 @@ norm = {"epsilon": epsilon, "affine": st.booleans()}
 running = {**norm, "momentum": st.floats(0, 1), "running_variance": st.sampled_from(["unbiased", "biased"])}
 start = {"bias": st.booleans(), "trainable": st.booleans(), "bias_init": st.none() | fill_any}
 dim = st.integers(-3, 3)
-linear = layers_of(S.Linear, {"features": small, "weight_init": st.none() | fill_weight | st.just(S.Eye())}, **start)
+flat_weight = st.just(S.Eye()) | st.builds(S.Sparse, below_one, positive)
+linear = layers_of(S.Linear, {"features": small, "weight_init": st.none() | fill_weight | flat_weight}, **start)
 filters = {"channels": small, "kernel": pair, "weight_init": st.none() | fill_weight | st.just(S.Dirac())}
 pointwise = st.one_of(
     nodes(S.LayerNorm, **norm, axes=st.integers(1, 3)),
@@ -96,6 +103,10 @@ losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.CrossEntropy, label_smoothing=below_one, class_weights=st.lists(positive, min_size=1, max_size=4)),
     nodes(S.MeanSquaredError, reduction=st.sampled_from(["mean", "sum", "sum_of_means"])),
     nodes(S.BinaryCrossEntropy, target=st.sampled_from(["one_hot", "input"])),
+    nodes(S.MultiMargin, power=st.sampled_from([1, 2]), margin=signed),
+    nodes(S.NegativeLogLikelihood, ignore_index=st.none() | st.integers(-100, 3)),
+    nodes(S.Hinge, power=st.sampled_from([1, 2]), target=st.sampled_from(["one_hot", "given"])),
+    nodes(S.KLDivergence, reduction=st.sampled_from(["mean", "batchmean"]), log_target=st.booleans()),
     nodes(S.Distillation, temperature=positive, alpha=st.floats(0, 1)),
 )
 rate = {"learning_rate": st.floats(0, 1), "weight_decay": st.floats(0, 1)}
