@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dualnet.backends.protocol import Array, Arrays
+from dualnet.diagnose import metrics
 from dualnet.report.exhibits import Group, Histogram, Lines, Matrix, Series, Table, numbers
 from dualnet.report.table import percent
 from dualnet.run.plan import Epoch
@@ -76,6 +77,21 @@ def confusion(logits: Array, labels: NDArray[np.int64], classes: Sequence[str], 
     np.add.at(counts, (labels, logits.argmax(axis=1)), 1)
     rows = tuple(tuple(float(count) for count in row) for row in counts)
     return Matrix(title, tuple(classes), tuple(classes), rows, "predicted", "true")
+
+
+def by_class(scores: Mapping[str, Array], labels: NDArray[np.int64], classes: Sequence[str]) -> Table:
+    """Return precision, recall, F1 and AUC of every class and their means, in percent, of every side."""
+    found = {side: metrics.by_class(each, labels) for side, each in scores.items()}
+    words = ("precision", "recall", "f1", "auc")
+    rows = []
+    for index, name in enumerate(classes):
+        values = [float(getattr(each, word)[index]) for each in found.values() for word in words]
+        cells = [percent(None if np.isnan(value) else value) for value in values]
+        rows.append((name, f"{next(iter(found.values())).support[index]:,}", *cells))
+    means = [percent(each.means()[word]) for each in found.values() for word in words]
+    heads = ("class", "examples", *(f"{side} {word}" for side in found for word in words))
+    best = ", ".join(f"{side} {percent(metrics.top_k(each, labels, 3))} %" for side, each in scores.items())
+    return Table("By class, %", heads, (*rows, ("mean", "", *means)), f"label among the three largest: {best}")
 
 
 def confused(matrices: Mapping[str, Matrix], most: int = 5) -> Table:

@@ -70,11 +70,12 @@ def _result(net: Spec, trained: dict[str, Trained], fed: Feed, bench: Bench) -> 
 def _confusions(net: Spec, trained: dict[str, Trained], fed: Feed) -> list[Exhibit]:
     if not classifies(net.training.loss):
         return []
+    scores = {name: each.session.predict("test") for name, each in trained.items()}
     matrices = {
-        name: show.confusion(each.session.predict("test"), fed.test.labels, fed.classes, f"Confusion matrix, {name}")
-        for name, each in trained.items()
+        name: show.confusion(each, fed.test.labels, fed.classes, f"Confusion matrix, {name}")
+        for name, each in scores.items()
     }
-    return [show.confused(matrices), *matrices.values()]
+    return [show.by_class(scores, fed.test.labels, fed.classes), show.confused(matrices), *matrices.values()]
 
 
 def _weights(net: Spec, trained: dict[str, Trained]) -> list[Exhibit]:
