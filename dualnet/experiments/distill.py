@@ -223,16 +223,23 @@ def _equivalent(sides: Mapping[str, Side]) -> dict[str, Equivalence]:
 
 
 def _gains(cells: Mapping[str, Distillation], sides: Mapping[str, Side]) -> list[str]:
+    """Return one line for each cell: the gain over the student alone on every side, and what the seeds show of it."""
     said = []
     for role in cells:
-        for name, side in sides.items():
-            gain = difference(side.scores[role], side.scores[ALONE])
-            sure = (
-                "helps" if gain.low > 0 else "harms" if gain.high < 0 else "makes no difference that these seeds show"
-            )
-            words = f": teaching {sure}" if gain.count > 1 else ""
-            said.append(f"{role}, {name}: {gain.points()} points against the student alone{words}")
+        gains = {name: difference(side.scores[role], side.scores[ALONE]) for name, side in sides.items()}
+        told = ", ".join(f"{name} {gain.points()}" for name, gain in gains.items())
+        words = {f" on {name}": _shown(gain) for name, gain in gains.items() if gain.count > 1}
+        if len(set(words.values())) == 1:
+            words = {"": next(iter(words.values()))}
+        shown = "".join(f"; {word}{where}" for where, word in words.items())
+        said.append(f"{role}: {told} points against the student alone{shown}")
     return said
+
+
+def _shown(gain: Mean) -> str:
+    if gain.low <= 0 <= gain.high:
+        return "no difference that these seeds show"
+    return "teaching helps" if gain.low > 0 else "teaching harms"
 
 
 def _agreement(same: Mapping[str, Equivalence]) -> list[str]:
