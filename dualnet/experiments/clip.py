@@ -15,7 +15,7 @@ from dualnet.data import epoch_order
 from dualnet.diagnose.signal import first_not_finite
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
-from dualnet.experiments.given import each, spec_of
+from dualnet.experiments.given import each, some, spec_of
 from dualnet.report.exhibits import Lines, Series, Table, numbers
 from dualnet.report.result import Result
 from dualnet.run.feed import Feed, feed
@@ -66,7 +66,7 @@ def clip(
     vary the network as in ``signal`` and ``init``. Raises ``SpecError``.
     """
     net = _varied(spec_of(spec), activation, initializer, depth)
-    rates = each(learning_rates, float, "learning rates")
+    rates = some(learning_rates, float, "learning rates")
     clips: list[Clip | None] = [None]
     clips += [Clip("global_norm", limit) for limit in each(norms, float, "norms")]
     clips += [Clip("value", limit) for limit in each(values, float, "values")]

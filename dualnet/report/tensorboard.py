@@ -23,6 +23,11 @@ class TensorBoard:
         except ImportError:
             msg = "--tensorboard needs tensorboardX: pip install 'dualnet[tensorboard]'."
             raise DataError(msg) from None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{folder}: the logs cannot be written: {error.strerror}."
+            raise DataError(msg) from None
         self.make, self.folder, self.lock = SummaryWriter, folder, threading.Lock()
         self.writers: dict[str, Any] = {}
         self.written: dict[str, tuple[int, int]] = {}
