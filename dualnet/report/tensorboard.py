@@ -7,8 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dualnet.errors import DataError
 from dualnet.run.train import Trained
+
+LARGEST = 1e19  # tensorboardX's bins end at 1e20; weights beyond, and NaN, are those of a run that has burst
 
 
 class TensorBoard:
@@ -45,7 +49,9 @@ class TensorBoard:
                     if value is not None:
                         writer.add_scalar(tag, value, epoch.epoch)
         for name, array in trained.session.weights().items():
-            writer.add_histogram(f"weights/{name}", array, len(trained.history))
+            kept = array[np.abs(array) < LARGEST]
+            if kept.size:
+                writer.add_histogram(f"weights/{name}", kept, len(trained.history))
         writer.flush()
         self.written[side] = len(trained.history), len(trained.losses)
 
