@@ -44,7 +44,7 @@ WORDS = {
     "predict": "spec --backend --sample --weights --trained-by --epochs --limit --temperature --out",
     "fit": "curve --backend --hidden --activation --dropout --epochs --learning-rate --out",
     "blocks": "topic --backend --epochs --limit --out",
-    "show": "spec --backend --text",
+    "show": "spec --backend --text --out",
     "list": "",
     "doctor": "",
     "demo": "--limit",
@@ -165,9 +165,13 @@ def test_distill_prints_roles_and_soft_targets(inside, tmp_path: Path, capsys) -
 def test_show_prints_the_live_models(inside, tmp_path: Path, capsys) -> None:
     assert main(["show", "fashion_mlp", "--json", str(tmp_path / "s.json")]) == 0
     shown = capsys.readouterr().out
-    assert shown.splitlines()[-1].split() == ["total", "101,770", "101,770"]
-    layers = read(tmp_path / "s.json")["layers"]
+    assert [line.split()[:2] for line in shown.splitlines() if "101,770" in line] == [
+        ["torch", "101,770"],
+        ["keras", "101,770"],
+    ]
+    layers = read(tmp_path / "s.json")["data"]["layers"]
     assert [each["path"] for each in layers["keras"]] == ["flatten", "hidden", "relu", "logits"]
+    assert [each["multiply_adds"] for each in layers["torch"]] == [0, 784 * 128, 0, 128 * 10]
 
 
 def test_show_text_prints_the_spec_and_loads_no_framework() -> None:

@@ -92,22 +92,6 @@ def test_a_gap_without_bound_is_shown_as_such() -> None:
     assert "forward: first at a, gap inf in float64\n  shapes (1,) and (2,)" in shown
 
 
-def test_layers_side_by_side() -> None:
-    facts: Any = [
-        {"path": "conv", "kind": "Conv2d", "shape": [16, 28, 28], "parameters": 1600, "settings": {}},
-        {"path": "relu", "kind": "ReLU", "shape": [16, 28, 28], "parameters": 0, "settings": {}},
-    ]
-    assert lines(table.layers({"torch": facts})) == [
-        "layer    torch layer    torch output       torch parameters",
-        "-------  -------------  ---------------  ------------------",
-        "conv     Conv2d         (N, 16, 28, 28)               1,600",
-        "relu     ReLU           (N, 16, 28, 28)                   0",
-        "total                                                 1,600",
-    ]
-    with pytest.raises(ValueError, match="shorter"):
-        table.layers({"torch": facts, "keras": facts[:1]})
-
-
 def test_a_table_exhibit_has_numbers_to_the_right_and_long_cells_wrapped() -> None:
     rows = (("forward", "1.2e-07", "83.69 %", "word " * 20), ("loss", "-", "2 %", ""), ("short row",))
     shown = E.Table("What was found", ("stage", "gap", "share", "what"), rows, "A note.")

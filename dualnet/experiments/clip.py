@@ -13,6 +13,7 @@ import numpy as np
 from dualnet.backends.protocol import Array, Session
 from dualnet.data import epoch_order
 from dualnet.diagnose.signal import first_not_finite
+from dualnet.errors import SpecError
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.given import each, some, spec_of
@@ -66,6 +67,9 @@ def clip(
     vary the network as in ``signal`` and ``init``. Raises ``SpecError``.
     """
     net = _varied(spec_of(spec), activation, initializer, depth)
+    if steps < 1:
+        msg = f"steps must be at least 1. Received: {steps}"
+        raise SpecError(msg)
     rates = some(learning_rates, float, "learning rates")
     clips: list[Clip | None] = [None]
     clips += [Clip("global_norm", limit) for limit in each(norms, float, "norms")]

@@ -52,9 +52,11 @@ class Profile:
         finite = np.isfinite(left)
         if not np.array_equal(finite, np.isfinite(right)):
             return math.inf
+        if not finite.any():
+            return math.nan
+        left, right = left[finite], right[finite]
         larger = np.maximum(left, right)
-        apart = [abs(a - b) / most if most > 0 else 0.0 for a, b, most in zip(left, right, larger, strict=True)]
-        return float(np.max(np.array(apart)[finite], initial=0.0)) if finite.any() else math.nan
+        return float((np.abs(left - right) / np.where(larger > 0, larger, 1.0)).max())
 
     def deviation(self) -> float:
         """Return how many of theory's standard deviations the first backend's gradients are off, at most."""

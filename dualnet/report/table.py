@@ -3,7 +3,6 @@
 import math
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 

@@ -76,9 +76,13 @@ class Feed:
 def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None = None) -> Feed:
     """Return the data that a spec names, ready to train on; ``limit`` keeps the first so many of each part.
 
-    Raises ``SpecError`` if the data set does not fit the spec, ``DataError`` if its files are damaged.
+    Raises ``SpecError`` if the data set does not fit the spec or the limit keeps nothing, ``DataError`` if its files are
+    damaged.
     """
     _fits(spec)
+    if limit is not None and limit < 1:
+        msg = f"limit must be at least 1. Received: {limit}"
+        raise SpecError(msg)
     dataset = load_dataset(spec.data.set)
     parts = split(dataset, spec.data.split, seed=seed)
     shape = next(iter(spec.inputs.values()))
