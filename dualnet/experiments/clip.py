@@ -74,14 +74,14 @@ def clip(
     clips: list[Clip | None] = [None]
     clips += [Clip("global_norm", limit) for limit in each(norms, float, "norms")]
     clips += [Clip("value", limit) for limit in each(values, float, "values")]
-    count = len(rates) * len(clips)
+    cells = [(SGD(rate), how) for rate in rates for how in clips]
+    count = len(cells)
     bench.say(
         forecast.announcement(
             f"{net.name}: {count} trainings of {steps} steps on each backend", count * forecast.training(net, steps)
         )
     )
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=steps * net.training.batch_size)
-    cells = [(rate, how) for rate in rates for how in clips]
     runs = bench.each(lambda name: _side(name, net, cells, fed, steps, bench))
     return _result(net, runs, fed, steps, bench)
 
@@ -93,12 +93,12 @@ def _varied(net: Spec, activation: str, initializer: str, depth: int | None) -> 
 
 
 def _side(
-    name: str, net: Spec, cells: Sequence[tuple[float, Clip | None]], fed: Feed, steps: int, bench: Bench
+    name: str, net: Spec, cells: Sequence[tuple[SGD, Clip | None]], fed: Feed, steps: int, bench: Bench
 ) -> list[Run]:
     made = []
-    for index, (rate, how) in enumerate(cells):
-        bench.progress(name, index, len(cells), f"rate {rate:g}, {_named(how)}")
-        spec = replace(net, training=replace(net.training, optimizer=SGD(rate), clip=how))
+    for index, (optimizer, how) in enumerate(cells):
+        bench.progress(name, index, len(cells), f"rate {optimizer.learning_rate:g}, {_named(how)}")
+        spec = replace(net, training=replace(net.training, optimizer=optimizer, clip=how))
         made.append(_run(name, spec, fed, steps, bench))
     bench.progress(name, len(cells), len(cells), "done")
     return made

@@ -54,21 +54,30 @@ def init(
     if seeds < 1:
         msg = f"seeds must be at least 1. Received: {seeds}"
         raise SpecError(msg)
+    specs = {name: _started(base, name) for name in names}
     bench.say(announcement(f"{base.name}: {len(names)} initializers, {seeds} seeds each", len(names) * seeds * DRAW))
     starts = []
-    for index, name in enumerate(names):
+    for index, (name, started) in enumerate(specs.items()):
         bench.progress("both", index, len(names), name)
-        starts.append(_drawn(base, name, seeds, bench))
+        starts.append(_drawn(name, started, seeds, bench))
     bench.progress("both", len(names), len(names), "done")
     return _result(base, starts, seeds, bench)
 
 
-def _drawn(base: Spec, name: str, seeds: int, bench: Bench) -> Start:
+def _started(base: Spec, name: str) -> Spec:
     spec = vary.started(base, name)
-    layers = {step.path for step in spec.graph.leaves() if isinstance(step.layer, (Linear, Conv2d))}
-    if not layers:
+    if not _layers(spec):
         msg = f"{spec.name}: it has no Linear and no Conv2d whose start could be drawn."
         raise SpecError(msg)
+    return spec
+
+
+def _layers(spec: Spec) -> set[str]:
+    return {step.path for step in spec.graph.leaves() if isinstance(step.layer, (Linear, Conv2d))}
+
+
+def _drawn(name: str, spec: Spec, seeds: int, bench: Bench) -> Start:
+    layers = _layers(spec)
     wanted = ("weight", "bias") if name in PRESETS else ("weight",)
     parameters = {
         full: parameter

@@ -85,17 +85,24 @@ def signal(
     base = vary.with_depth(base, depth) if depth else base
     names = each(activations, str, "activations")
     specs = {name: vary.with_activation(base, name) for name in names} or {"as given": base}
+    for varied in specs.values():
+        _followed(varied)
     bench.say(announcement(f"{base.name}: {len(specs)} kinds of activation, layer by layer", passes(base, limit)))
     fed = feed(base, dtype="float64", seed=bench.seed, limit=limit)
     profiles = [_profile(name, each, fed, bench) for name, each in specs.items()]
     return _result(base, profiles, fed, bench)
 
 
-def _profile(name: str, spec: Spec, fed: Feed, bench: Bench) -> Profile:
+def _followed(spec: Spec) -> list[Step]:
     steps = [step for step in spec.graph.leaves() if isinstance(step.layer, vary.KINDS)]
     if len(steps) < 2:
         msg = f"{spec.name}: signals are followed through activations, and it has {len(steps)}. Give it two or more."
         raise SpecError(msg)
+    return steps
+
+
+def _profile(name: str, spec: Spec, fed: Feed, bench: Bench) -> Profile:
+    steps = _followed(spec)
 
     def side(backend: str) -> list[LayerSignal]:
         session = bench.open(backend, spec, dtype="float64")

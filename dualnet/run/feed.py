@@ -76,7 +76,7 @@ class Feed:
 def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None = None) -> Feed:
     """Return the data that a spec names, ready to train on; ``limit`` keeps the first so many of each part.
 
-    Raises ``SpecError`` if the data set does not fit the spec or the limit keeps nothing, ``DataError`` if its files are
+    Raises ``SpecError`` if the data set does not fit the spec or the limit keeps nothing, ``DataError`` if files are
     damaged.
     """
     _fits(spec)
