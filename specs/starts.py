@@ -42,8 +42,7 @@ def start(text: str) -> I.Initializer:
         value = float(number)
     except ValueError:
         value = -1.0
-    made = {"normal": I.Normal, "uniform": I.Uniform, "constant": I.Constant}.get(name)
-    if made is None or not value > 0:
+    if name not in ("normal", "uniform") or not value > 0:
         msg = f"Expected normal:STD or uniform:BOUND with a number above 0. Received: {text!r}"
         raise SpecError(msg)
-    return I.Normal(0.0, value) if made is I.Normal else I.Uniform(-value, value)
+    return I.Normal(0.0, value) if name == "normal" else I.Uniform(-value, value)

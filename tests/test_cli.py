@@ -18,7 +18,7 @@ import pytest
 from dualnet import specs as S
 from dualnet import store
 from dualnet.backends import Backend
-from dualnet.cli import main, verbs
+from dualnet.cli import common, experimenting, main, verbs
 from dualnet.cli.parser import parser
 from dualnet.errors import UnsupportedError
 from dualnet.report.exhibits import Lines
@@ -33,9 +33,18 @@ WORDS = {
     "parity": "spec --against --stages --steps --seeds --epochs --limit --out",
     "port": "model --input --to --out --kwargs --weights --partial --force --no-check",
     "emit": "spec --to --out",
-    "train": "spec --backend --epochs --batch-size --learning-rate --limit --out --resume",
-    "distill": "teacher student --backend --temperature --alpha --reduction --epochs --sample --limit --out --resume",
-    "show": "spec --backend --text",
+    "train": "spec --backend --epochs --batch-size --learning-rate --clip-norm --clip-value --augment --tensorboard "
+    "--limit --out --resume",
+    "distill": "teacher student --backend --method --temperature --alpha --reduction --seeds --teacher-backend --hint "
+    "--guide --hint-epochs --epochs --sample --limit --out --resume",
+    "init": "spec --backend --initializers --seeds --train --epochs --limit --out",
+    "signal": "spec --backend --activation --depth --limit --out",
+    "clip": "spec --backend --learning-rate --clip-norm --clip-value --steps --activation --initializer --depth --out",
+    "explain": "spec --backend --sample --weights --trained-by --epochs --limit --method --label --out",
+    "predict": "spec --backend --sample --weights --trained-by --epochs --limit --temperature --out",
+    "fit": "curve --backend --hidden --activation --dropout --epochs --learning-rate --out",
+    "blocks": "topic --backend --epochs --limit --out",
+    "show": "spec --backend --text --out",
     "list": "",
     "doctor": "",
     "demo": "--limit",
@@ -62,7 +71,7 @@ class Inside(Here):
 
 @pytest.fixture
 def inside(both: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verbs, "Workers", lambda pythons, threads: Inside())
+    monkeypatch.setattr(common, "Workers", lambda pythons, threads: Inside())
 
 
 @pytest.fixture
@@ -95,33 +104,38 @@ def test_the_words_are_these_and_no_others() -> None:
     assert found == {verb: set(words.split()) for verb, words in WORDS.items()}
 
 
-def test_train_prints_epochs_and_writes_histories(inside, small: str, tmp_path: Path, capsys) -> None:
+def test_train_prints_epochs_and_writes_a_result_with_a_page(inside, small: str, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     words = ["--limit", "150", "--seed", "3", "--json", str(tmp_path / "new" / "t.json"), "--out", str(out)]
     assert main(["train", small, *words]) == 0
     found = read(tmp_path / "new" / "t.json")
-    assert (found["spec"], found["seed"]) == ("small", 3)
+    assert (found["settings"]["spec"], found["settings"]["seed"]) == ("small", 3)
     assert found["source"].startswith("scikit-learn's handwritten digits")
-    assert list(found["history"]) == ["torch", "keras"]
-    for history in found["history"].values():
+    assert list(found["data"]["history"]) == list(found["data"]["losses"]) == ["torch", "keras"]
+    for side, history in found["data"]["history"].items():
         assert [epoch["epoch"] for epoch in history] == [1, 2]
+        assert len(found["data"]["losses"][side]) == 6
+        assert found["environment"][side]["version"]
         for epoch in history:
             assert epoch["loss"] > 0
             assert 0 <= epoch["train_accuracy"] <= 1
             assert 0 <= epoch["test_accuracy"] <= 1
-    assert read(out / "history.json") == found
-    files = ["curves.png", "history.json", "keras.safetensors", "torch.safetensors"]
+    assert read(out / "train.json") == found
+    files = ["keras.safetensors", "report.html", "torch.safetensors", "train.json", "train.png"]
     assert sorted(path.name for path in out.iterdir()) == files
+    assert "Confusion matrix, keras" in (out / "report.html").read_text()
     shown = capsys.readouterr()
     assert found["source"] in shown.out
     assert "largest gap between the backends' training accuracies: 0.0" in shown.out
+    assert shown.out.splitlines()[-1] == f"written: {out}/train.json, train.png, report.html"
+    assert shown.err.startswith("small: 6 steps on each backend; about 10 seconds\n")
     assert "of 6 steps" in shown.err
 
 
 def test_train_takes_the_command_lines_settings(inside, small: str, tmp_path: Path, capsys) -> None:
     words = ["--backend", "torch", "--epochs", "3", "--batch-size", "50", "--learning-rate", "1e30", "--quiet"]
     assert main(["train", small, *words, "--limit", "100", "--json", str(tmp_path / "t.json")]) == 0
-    history = read(tmp_path / "t.json")["history"]  # and a loss that is no number any more is still JSON
+    history = read(tmp_path / "t.json")["data"]["history"]  # and a loss that is no number any more is still JSON
     assert list(history) == ["torch"]
     assert [epoch["epoch"] for epoch in history["torch"]] == [1, 2, 3]
     assert history["torch"][-1]["loss"] == "nan" or history["torch"][-1]["loss"] > 1e20
@@ -135,14 +149,15 @@ def test_distill_prints_roles_and_soft_targets(inside, tmp_path: Path, capsys) -
     teacher, student = (written(tmp_path, text.with_fields(SMALL, name=name)) for name in ("large", "tiny"))
     words = ["--limit", "150", "--epochs", "1", "--temperature", "4", "--alpha", "0.3", "--sample", "7", "--quiet"]
     assert main(["distill", teacher, student, *words, "--json", str(tmp_path / "d.json")]) == 0
-    result = read(tmp_path / "d.json")["result"]
-    assert {name: list(roles) for name, roles in result.items()} == {
-        name: ["teacher", "student alone", "student distilled"] for name in ("torch", "keras")
-    }
-    assert all(0 <= role["test_accuracy"] <= 1 for roles in result.values() for role in roles.values())
+    found = read(tmp_path / "d.json")["data"]
+    roles = ["student alone", "response, T=4, alpha=0.3"]
+    assert {name: list(side["test_accuracy"]) for name, side in found.items()} == {"torch": roles, "keras": roles}
+    for side in found.values():
+        assert 0 <= side["teacher"] <= 1
+        assert all(0 <= score <= 1 for scores in side["test_accuracy"].values() for score in scores)
     shown = capsys.readouterr().out
-    assert "large into tiny: T=4, alpha=0.3, KL by batchmean, T² kept" in shown
-    assert "the teacher's output for test example 7" in shown
+    assert "large into tiny: response, 1 seeds" in shown
+    assert "What the teacher says of test example 7" in shown
     assert "torch T=4" in shown
     assert shown.count("<- label") == 1
 
@@ -150,9 +165,13 @@ def test_distill_prints_roles_and_soft_targets(inside, tmp_path: Path, capsys) -
 def test_show_prints_the_live_models(inside, tmp_path: Path, capsys) -> None:
     assert main(["show", "fashion_mlp", "--json", str(tmp_path / "s.json")]) == 0
     shown = capsys.readouterr().out
-    assert shown.splitlines()[-1].split() == ["total", "101,770", "101,770"]
-    layers = read(tmp_path / "s.json")["layers"]
+    assert [line.split()[:2] for line in shown.splitlines() if "101,770" in line] == [
+        ["torch", "101,770"],
+        ["keras", "101,770"],
+    ]
+    layers = read(tmp_path / "s.json")["data"]["layers"]
     assert [each["path"] for each in layers["keras"]] == ["flatten", "hidden", "relu", "logits"]
+    assert [each["multiply_adds"] for each in layers["torch"]] == [0, 784 * 128, 0, 128 * 10]
 
 
 def test_show_text_prints_the_spec_and_loads_no_framework() -> None:
@@ -328,7 +347,7 @@ WRONG = {
     "out": ("train {small} --out {tmp}/file/out", "out: nothing can be written there: Not a directory."),
     "temperature": ("distill {small} {small} --temperature 0", "temperature must be a finite number above 0."),
     "alpha": ("distill {small} {small} --alpha 2", "alpha must be"),
-    "sample": ("distill {small} {small} --sample 360", "--sample must be from 0 to 359. Received: 360"),
+    "sample": ("distill {small} {small} --sample 360 --quiet", "The sample must be from 0 to 359. Received: 360"),
 }
 
 
@@ -389,13 +408,20 @@ def test_demo_runs_the_verbs_with_its_own_options(monkeypatch, capsys, tmp_path:
 
     def remember(arguments: Namespace) -> int:
         ran.append(arguments)
-        return int(arguments.run == "train")
+        return int(arguments.run == "experimenting:train")
 
-    for verb in ("doctor", "show", "parity", "train", "distill"):
+    for verb in ("doctor", "show", "parity"):
         monkeypatch.setattr(verbs, verb, remember)
+    for verb in ("train", "distill"):
+        monkeypatch.setattr(experimenting, verb, remember)
     words = ["--limit", "9", "--seed", "4", "--dtype", "float64", "--threads", "2", "--keras-python", "p", "--quiet"]
     assert main(["demo", *words, "--json", str(tmp_path / "demo.json")]) == 1  # and stops at the first that fails
-    assert [arguments.run for arguments in ran] == ["doctor", "show", "parity", "train"]
+    assert [arguments.run for arguments in ran] == [
+        "verbs:doctor",
+        "verbs:show",
+        "verbs:parity",
+        "experimenting:train",
+    ]
     assert all((a.seed, a.dtype, a.threads, a.keras_python, a.quiet) == (4, "float64", 2, "p", True) for a in ran)
     assert [a.limit for a in ran[2:]] == [9, 9]
     assert [a.json.name for a in ran[2:]] == ["demo_parity.json", "demo_train.json"]

@@ -67,10 +67,9 @@ def test_each_side_trains_three_roles(run, fed: Feed) -> None:
     for result in results.values():
         assert list(result.histories) == list(ROLES)
         assert all([epoch.epoch for epoch in history] == [1, 2] for history in result.histories.values())
-        assert all(logits.shape == (len(fed.test.labels), 10) for logits in result.student_logits.values())
-        np.testing.assert_array_equal(result.teacher_logits, result.student_logits["teacher"])
+        assert all(logits.shape == (len(fed.test.labels), 10) for logits in result.logits.values())
         for role in ROLES:
-            hits = result.student_logits[role].argmax(axis=1) == fed.test.labels
+            hits = result.logits[role].argmax(axis=1) == fed.test.labels
             assert result.test_accuracy(role) == hits.mean()
 
 
@@ -81,7 +80,7 @@ def test_the_student_starts_from_the_same_weights_both_times_and_learns_otherwis
         assert sorted(alone) == sorted(distilled)
         assert all(np.array_equal(alone[name], distilled[name]) for name in alone)
     for result in results.values():
-        assert not np.array_equal(result.student_logits["student alone"], result.student_logits["student distilled"])
+        assert not np.array_equal(result.logits["student alone"], result.logits["student distilled"])
 
 
 def test_the_teacher_is_as_its_own_training_left_it(run, fed: Feed) -> None:
@@ -90,14 +89,14 @@ def test_the_teacher_is_as_its_own_training_left_it(run, fed: Feed) -> None:
         saved, _ = store.load(out / "teacher" / f"{name}.safetensors")  # written before any student was trained
         for key, array in teacher.weights().items():
             np.testing.assert_array_equal(array, saved[f"weights/{key}"], err_msg=f"{name}: {key}")
-        np.testing.assert_array_equal(teacher.predict("test"), results[name].teacher_logits)
+        np.testing.assert_array_equal(teacher.predict("test"), results[name].logits["teacher"])
 
 
 def test_both_sides_agree_in_every_role(run) -> None:
     left, right = run[1].values()
     for role in ROLES:
         np.testing.assert_allclose(left.losses[role], right.losses[role], rtol=CLOSE)
-        np.testing.assert_allclose(left.student_logits[role], right.student_logits[role], rtol=0, atol=10 * CLOSE)
+        np.testing.assert_allclose(left.logits[role], right.logits[role], rtol=0, atol=10 * CLOSE)
 
 
 def test_the_student_learns_from_the_logits_of_this_teacher(run, fed: Feed) -> None:

@@ -69,6 +69,12 @@ def test_a_limit_keeps_the_first_of_each_part_and_the_moments_of_all() -> None:
         np.testing.assert_array_equal(part.labels, whole.parts()[name].labels[:50])
 
 
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_that_keeps_nothing_is_refused(limit: int) -> None:
+    with pytest.raises(SpecError, match=f"limit must be at least 1. Received: {limit}"):
+        feed(spec(), limit=limit)
+
+
 def test_shares_make_three_parts_drawn_by_the_seed() -> None:
     first, again, other = (feed(spec(split=(0.7, 0.15, 0.15)), seed=seed) for seed in (0, 0, 1))
     counts = {name: len(part.labels) for name, part in first.parts().items()}

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import dualnet
 
 HEAVY = {"torch", "tensorflow", "keras", "numpy", "scipy", "matplotlib", "jinja2", "PIL"}
 
@@ -26,3 +29,16 @@ def test_nothing_heavy_is_loaded(arguments) -> None:
 @pytest.mark.parametrize("package", ["numpy", "scipy"])
 def test_this_test_can_fail(package) -> None:
     assert package in loaded("-c", f"import dualnet, {package}") & HEAVY
+
+
+PAGES = [
+    f"dualnet.experiments.{path.stem}" for path in sorted((Path(dualnet.__file__).parent / "experiments").glob("*.py"))
+]
+
+
+def test_announcing_an_experiment_loads_no_framework_and_no_statistics() -> None:
+    """What stands between a command and its first line is NumPy and the specs."""
+    code = f"import dualnet.cli.experimenting, {', '.join(PAGES).replace('.__init__', '')}"
+    packages = loaded("-c", code)
+    assert "numpy" in packages
+    assert packages & {"torch", "tensorflow", "keras", "scipy", "matplotlib", "jinja2", "PIL", "tensorboardX"} == set()

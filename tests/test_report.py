@@ -18,9 +18,8 @@ from dualnet.compare.verdict import Finding
 from dualnet.report import exhibits as E
 from dualnet.report import ladder, progress, table
 from dualnet.report.environment import environment
-from dualnet.report.plots import curves, figure_of, write
-from dualnet.run.distil import ROLES, Distilled
-from dualnet.run.plan import Epoch, silent
+from dualnet.report.plots import figure_of, write
+from dualnet.run.plan import silent
 from tests import anything, gallery
 
 STRUCTURE = Stage("structure", [Finding("a", "equal")] * 3, note="3 layers", seconds=1.25)
@@ -91,43 +90,6 @@ def test_a_gap_without_bound_is_shown_as_such() -> None:
     worst = Stage("forward", [Finding("a", "divergent", np.inf, np.inf, note="shapes (1,) and (2,)")], where="a")
     shown = table.parity(Report("small", ["torch", "keras"], [worst]))
     assert "forward: first at a, gap inf in float64\n  shapes (1,) and (2,)" in shown
-
-
-EPOCHS = [Epoch(1, 0.51234, 0.8125, None, 0.75, 1.26), Epoch(2, 0.25, 0.9, None, 0.8, 1.0)]
-
-
-def test_histories_side_by_side() -> None:
-    assert lines(table.histories({"torch": EPOCHS})) == [
-        "  epoch    torch loss    torch train %    torch test %    torch s",
-        "-------  ------------  ---------------  --------------  ---------",
-        "      1        0.5123            81.25           75.00        1.3",
-        "      2        0.2500            90.00           80.00        1.0",
-    ]
-    validated = [Epoch(1, 1.0, 0.5, 0.25, 0.125, 9.0)]
-    assert lines(table.histories({"torch": validated, "keras": [Epoch(1, 2.0, None, None, None, 8.0)]})) == [
-        "  epoch    torch loss    torch train %    torch validation %    torch test %"
-        "    keras loss    keras train %    keras validation %    keras test %    torch s    keras s",
-        "-------  ------------  ---------------  --------------------  --------------"
-        "  ------------  ---------------  --------------------  --------------  ---------  ---------",
-        "      1        1.0000            50.00                 25.00           12.50"
-        "        2.0000                -                     -               -        9.0        8.0",
-    ]
-
-
-def test_layers_side_by_side() -> None:
-    facts: Any = [
-        {"path": "conv", "kind": "Conv2d", "shape": [16, 28, 28], "parameters": 1600, "settings": {}},
-        {"path": "relu", "kind": "ReLU", "shape": [16, 28, 28], "parameters": 0, "settings": {}},
-    ]
-    assert lines(table.layers({"torch": facts})) == [
-        "layer    torch layer    torch output       torch parameters",
-        "-------  -------------  ---------------  ------------------",
-        "conv     Conv2d         (N, 16, 28, 28)               1,600",
-        "relu     ReLU           (N, 16, 28, 28)                   0",
-        "total                                                 1,600",
-    ]
-    with pytest.raises(ValueError, match="shorter"):
-        table.layers({"torch": facts, "keras": facts[:1]})
 
 
 def test_a_table_exhibit_has_numbers_to_the_right_and_long_cells_wrapped() -> None:
@@ -214,50 +176,11 @@ def test_an_environment_is_plain_data() -> None:
     assert "torch" not in environment()
 
 
-def distilled(*accuracies: float) -> Distilled:
-    histories = {role: [Epoch(1, 1.0, 0.1, None, a, 1.0)] for role, a in zip(ROLES, accuracies, strict=True)}
-    return Distilled(histories, np.log(np.array([[0.5, 0.5], [0.9, 0.1]])), {}, {})
-
-
-def test_roles_and_soft_targets() -> None:
-    results = {"torch": distilled(0.9, 0.8, 0.85), "keras": distilled(0.91, 0.81, 0.86)}
-    assert lines(table.roles(results)) == [
-        "  test accuracy %    torch    keras",
-        "-----------------  -------  -------",
-        "          teacher    90.00    91.00",
-        "    student alone    80.00    81.00",
-        "student distilled    85.00    86.00",
-    ]
-    # 0.75 = sqrt(0.9) / (sqrt(0.9) + sqrt(0.1))
-    assert lines(table.softened({"torch": results["torch"]}, ("cat", "dog"), 1, 2.0, sample=1)) == [
-        "class           torch T=1    torch T=2",
-        "------------  -----------  -----------",
-        "cat                0.9000       0.7500",
-        "dog <- label       0.1000       0.2500",
-    ]
-
-
 def test_a_result_is_read_in_a_terminal() -> None:
     shown = lines(str(gallery.layers()))
     assert shown[0] == "Layer by layer in a deep net"
     assert "forward  equal" in shown
     assert shown[-3:] == ["first at stage3.block1.norm.", "", "verdict: divergent"]
-
-
-def test_curves_are_a_png(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "curves.png"
-    curves({"torch": EPOCHS, "keras": EPOCHS}, "small", path)
-    content = path.read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    assert content[-8:-4] == b"IEND"
-    assert [int.from_bytes(content[at : at + 4], "big") for at in (16, 20)] == [1080, 480]  # 9 by 4 inches, 120 dpi
-    assert [other.name for other in path.parent.iterdir()] == ["curves.png"]
-
-
-def test_curves_without_accuracies_or_epochs_are_drawn_too(tmp_path: Path) -> None:
-    curves({"torch": [Epoch(1, 0.5, None, None, None, 1.0)]}, "autoencoder", tmp_path / "a.png")
-    curves({"torch": []}, "nothing", tmp_path / "b.png")
-    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("a.png", "b.png"))
 
 
 # Of the seven grids of pictures one will do: each takes a second to draw.
@@ -318,14 +241,16 @@ def test_a_figure_is_written_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.png"
     figure = gallery.distillation().plot(path)
     assert isinstance(figure, Figure)
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert content[-8:-4] == b"IEND"
     assert [other.name for other in path.parent.iterdir()] == ["a.png"]
     write(figure_of("nothing", []), path)  # replaced
     assert path.stat().st_size < 20_000
 
 
 def test_a_picture_that_fails_leaves_the_old_one_and_no_piece(tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "curves.png"
+    path = tmp_path / "a.png"
     path.write_bytes(b"old")
 
     def half(figure: Figure, to: Path, **options: Any) -> None:
@@ -334,8 +259,8 @@ def test_a_picture_that_fails_leaves_the_old_one_and_no_piece(tmp_path: Path, mo
 
     monkeypatch.setattr(Figure, "savefig", half)
     with pytest.raises(OSError, match="No space left"):
-        curves({"torch": EPOCHS}, "small", path)
-    assert [(other.name, other.read_bytes()) for other in tmp_path.iterdir()] == [("curves.png", b"old")]
+        gallery.sweep().plot(path)
+    assert [(other.name, other.read_bytes()) for other in tmp_path.iterdir()] == [("a.png", b"old")]
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(capsys, monkeypatch) -> None:

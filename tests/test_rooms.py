@@ -119,6 +119,7 @@ def test_all_three_folders_are_walked() -> None:
         ("dualnet.errors", "from dualnet.specs import Dense", "lies below"),
         ("dualnet.store", "from dualnet.data import split", "lies below"),
         ("dualnet.run.train", "def f():\n    from dualnet.compare.suite import run", "lies below"),
+        ("dualnet.report.table", "from dualnet.experiments.bench import Bench", "lies below"),
         ("dualnet.run.train", "import torch.nn as nn", "only dualnet.backends.torch may"),
         ("dualnet.backends.base", "import torch", "only dualnet.backends.torch may"),
         ("dualnet.backends.keras.build", "from torch import nn", "only dualnet.backends.torch may"),

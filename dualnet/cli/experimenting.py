@@ -79,13 +79,12 @@ def init(arguments: Namespace) -> int:
 
 def signal(arguments: Namespace) -> int:
     """Follow activations and gradients through depth."""
-    from dualnet.experiments.given import each
     from dualnet.experiments.signal import signal as experiment
 
-    names = each(arguments.activation, str, "activations")
+    options = {"limit": arguments.limit}
     return shown(
         arguments,
-        lambda bench: experiment(arguments.spec, names, arguments.depth, limit=arguments.limit, bench=bench),
+        lambda bench: experiment(arguments.spec, arguments.activation, arguments.depth, **options, bench=bench),
     )
 
 

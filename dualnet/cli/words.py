@@ -110,7 +110,7 @@ def looking(verb: ArgumentParser, by: str) -> None:
     verb.add_argument(
         "--weights", type=Path, metavar="PATH", help="a folder of `dualnet train --out`, or a .safetensors"
     )
-    told = f"whose training gives the weights: torch, keras or each its own (default {by})"
+    told = f"whose training gives the weights: torch, keras or each its own (default {by or 'the first backend'})"
     verb.add_argument("--trained-by", dest="by", default=by, help=told)
     verb.add_argument("--epochs", type=count, help="of that training (default: the spec's)")
     limited(verb)
@@ -118,7 +118,7 @@ def looking(verb: ArgumentParser, by: str) -> None:
 
 def _explain(verbs: "Verbs") -> None:
     verb = experiment(verbs, "explain", "where a decision comes from: saliency and activation maps, side by side")
-    looking(verb, "torch")
+    looking(verb, "")
     verb.add_argument("--method", default="saliency,smoothgrad,cam,gradcam", help="one or more (default: all four)")
     verb.add_argument("--label", action="store_true", help="explain the true class, not the one that is predicted")
 

@@ -72,14 +72,16 @@ def verdict(layers: Sequence[LayerSignal]) -> str:
     if top == 0.0:
         return "no gradient at all reaches even the top hidden layer"
     shares = [layer.gradient / top for layer in layers]
-    faded = [layer.path for layer, share in zip(layers, shares, strict=True) if share < FADED]
+    faded = [(layer.path, share) for layer, share in zip(layers, shares, strict=True) if share < FADED]
     if faded:
-        rule = f"its gradient is {shares[len(faded) - 1]:.0e} of the top hidden layer's; the rule is under {FADED:g}"
-        return f"vanishing from {faded[-1]} down: {rule}"
-    burst = [layer.path for layer, share in zip(layers, shares, strict=True) if share > BURST]
+        path, share = faded[-1]
+        rule = f"its gradient is {share:.0e} of the top hidden layer's; the rule is under {FADED:g}"
+        return f"vanishing from {path} down: {rule}"
+    burst = [(layer.path, share) for layer, share in zip(layers, shares, strict=True) if share > BURST]
     if burst:
-        rule = f"its gradient is {shares[len(burst) - 1]:.0e} times the top hidden layer's; the rule is over {BURST:g}"
-        return f"exploding from {burst[-1]} down: {rule}"
+        path, share = burst[-1]
+        rule = f"its gradient is {share:.0e} times the top hidden layer's; the rule is over {BURST:g}"
+        return f"exploding from {path} down: {rule}"
     dead = next((layer for layer in layers if layer.dead > HALF), None)
     if dead:
         return f"dying at {dead.path}: {dead.dead:.0%} of its units are flat on {FLAT:.0%} of the examples or more"

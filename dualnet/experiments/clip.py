@@ -13,9 +13,10 @@ import numpy as np
 from dualnet.backends.protocol import Array, Session
 from dualnet.data import epoch_order
 from dualnet.diagnose.signal import first_not_finite
+from dualnet.errors import SpecError
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
-from dualnet.experiments.given import each, spec_of
+from dualnet.experiments.given import each, some, spec_of
 from dualnet.report.exhibits import Lines, Series, Table, numbers
 from dualnet.report.result import Result
 from dualnet.run.feed import Feed, feed
@@ -66,18 +67,21 @@ def clip(
     vary the network as in ``signal`` and ``init``. Raises ``SpecError``.
     """
     net = _varied(spec_of(spec), activation, initializer, depth)
-    rates = each(learning_rates, float, "learning rates")
+    if steps < 1:
+        msg = f"steps must be at least 1. Received: {steps}"
+        raise SpecError(msg)
+    rates = some(learning_rates, float, "learning rates")
     clips: list[Clip | None] = [None]
     clips += [Clip("global_norm", limit) for limit in each(norms, float, "norms")]
     clips += [Clip("value", limit) for limit in each(values, float, "values")]
-    count = len(rates) * len(clips)
+    cells = [(SGD(rate), how) for rate in rates for how in clips]
+    count = len(cells)
     bench.say(
         forecast.announcement(
             f"{net.name}: {count} trainings of {steps} steps on each backend", count * forecast.training(net, steps)
         )
     )
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=steps * net.training.batch_size)
-    cells = [(rate, how) for rate in rates for how in clips]
     runs = bench.each(lambda name: _side(name, net, cells, fed, steps, bench))
     return _result(net, runs, fed, steps, bench)
 
@@ -89,12 +93,12 @@ def _varied(net: Spec, activation: str, initializer: str, depth: int | None) -> 
 
 
 def _side(
-    name: str, net: Spec, cells: Sequence[tuple[float, Clip | None]], fed: Feed, steps: int, bench: Bench
+    name: str, net: Spec, cells: Sequence[tuple[SGD, Clip | None]], fed: Feed, steps: int, bench: Bench
 ) -> list[Run]:
     made = []
-    for index, (rate, how) in enumerate(cells):
-        bench.progress(name, index, len(cells), f"rate {rate:g}, {_named(how)}")
-        spec = replace(net, training=replace(net.training, optimizer=SGD(rate), clip=how))
+    for index, (optimizer, how) in enumerate(cells):
+        bench.progress(name, index, len(cells), f"rate {optimizer.learning_rate:g}, {_named(how)}")
+        spec = replace(net, training=replace(net.training, optimizer=optimizer, clip=how))
         made.append(_run(name, spec, fed, steps, bench))
     bench.progress(name, len(cells), len(cells), "done")
     return made

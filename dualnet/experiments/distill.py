@@ -15,7 +15,7 @@ from dualnet.compare.tolerance import ACCURACY_MARGIN
 from dualnet.errors import SpecError
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
-from dualnet.experiments.given import each, spec_of
+from dualnet.experiments.given import some, spec_of
 from dualnet.experiments.statistics import Mean, difference, mean
 from dualnet.report.exhibits import Bars, Group, Table, numbers
 from dualnet.report.result import Result
@@ -97,11 +97,12 @@ def distill(
     targets are shown; ``out`` keeps checkpoints. Raises ``SpecError``.
     """
     master, pupil = spec_of(teacher), spec_of(student)
-    temperatures, alphas = each(temperatures, float, "temperatures"), each(alphas, float, "alphas")
+    temperatures, alphas = some(temperatures, float, "temperatures"), some(alphas, float, "alphas")
     grid = Grid(tuple(temperatures), tuple(alphas), method, seeds=seeds, **more)
     cells = grid.cells()
     match(master, pupil)
     _known(grid, bench)
+    guide, hinted = _hinted(master, pupil, grid) if method == "hints" else ("", pupil)
     bench.say(_announced(master, pupil, grid, len(cells), limit))
     fed = feed(master, dtype=bench.dtype, seed=bench.seed, limit=limit)
     if not 0 <= sample < len(fed.test.labels):
@@ -109,7 +110,7 @@ def distill(
         raise SpecError(msg)
     settings = bench.settings(out=out, resume=resume)
     sides = _teachers(master, fed, settings, grid, bench)
-    guides = _guided(master, pupil, sides, fed, settings, grid, bench) if method == "hints" else {}
+    guides = _guided(master, guide, hinted, sides, fed, settings, grid, bench) if guide else {}
     bench.each(lambda name: _students(name, pupil, cells, sides[name], guides.get(name), fed, settings, grid, bench))
     return _result(master, pupil, grid, cells, sides, fed, sample, bench)
 
@@ -145,16 +146,27 @@ def _teachers(teacher: Spec, fed: Feed, settings: Settings, grid: Grid, bench: B
     return {name: Side(side.teacher, side.taught) for name, side in sides.items()}
 
 
+def _hinted(teacher: Spec, student: Spec, grid: Grid) -> tuple[str, Spec]:
+    """Return the teacher's guide layer, and the student that is to foretell it. Raises ``SpecError``."""
+    guide, hint = grid.guide or hints.middle(teacher), grid.hint or hints.middle(student)
+    return guide, hints.regressing(teacher, guide, student, hint, grid.hint_epochs)
+
+
 def _guided(
-    teacher: Spec, student: Spec, sides: Mapping[str, Side], fed: Feed, settings: Settings, grid: Grid, bench: Bench
+    teacher: Spec,
+    guide: str,
+    hinted: Spec,
+    sides: Mapping[str, Side],
+    fed: Feed,
+    settings: Settings,
+    grid: Grid,
+    bench: Bench,
 ) -> dict[str, tuple[Spec, Feed]]:
     """Return the regressing student and the teacher's features that it learns, by backend."""
-    guide, hint = grid.guide or hints.middle(teacher), grid.hint or hints.middle(student)
-    spec = hints.regressing(teacher, guide, student, hint, grid.hint_epochs)
 
     def features(name: str) -> tuple[Spec, Feed]:
         weights = sides[name].teacher.trained.session.weights()
-        return spec, hints.features(bench.host, grid.taught_by or name, teacher, guide, weights, fed, settings)
+        return hinted, hints.features(bench.host, grid.taught_by or name, teacher, guide, weights, fed, settings)
 
     return bench.each(features)
 

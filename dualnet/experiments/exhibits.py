@@ -65,10 +65,17 @@ def weights(held: Mapping[str, Arrays], name: str, title: str) -> Histogram:
     low, high = (float(edge([edge(each, initial=0.0) for each in finite])) for edge in (np.min, np.max))
     edges = np.linspace(low, high, BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, 4)
     groups = tuple(
-        Group(side, numbers(np.histogram(each, edges, density=True)[0]), dashed=index > 0)
+        Group(side, numbers(densities(each, edges)), dashed=index > 0)
         for index, (side, each) in enumerate(zip(values, finite, strict=True))
     )
     return Histogram(title, "value", numbers(edges), groups)
+
+
+def densities(values: Array, edges: Array) -> Array:
+    """Return the histogram of finite values as a density; all zero where there are no values."""
+    counts = np.histogram(values, edges)[0]
+    found: Array = counts / (max(len(values), 1) * np.diff(edges))
+    return found
 
 
 def confusion(logits: Array, labels: NDArray[np.int64], classes: Sequence[str], title: str) -> Matrix:

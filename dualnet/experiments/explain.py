@@ -9,7 +9,7 @@ import numpy as np
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement, passes
-from dualnet.experiments.given import each, samples_of, spec_of
+from dualnet.experiments.given import samples_of, some, spec_of, within
 from dualnet.experiments.trained import seconds, weights_of
 from dualnet.explain.maps import METHODS, Asked, Maps
 from dualnet.report.exhibits import Pictures, Table, picture
@@ -27,7 +27,7 @@ def explain(
     methods: str | Sequence[str] = tuple(METHODS),
     *,
     weights: Path | None = None,
-    by: str = "torch",
+    by: str = "",
     label: bool = False,
     limit: int | None = None,
     bench: Bench = HERE,
@@ -35,19 +35,17 @@ def explain(
     """Show on which pixels a trained network's decision rests, for some test images, on every backend in float64.
 
     The score is that of the class that the first backend predicts, or of the true one for ``label``. ``weights`` and
-    ``by`` are those of ``dualnet.experiments.trained.weights_of``: by default the network is trained on torch, and both
-    backends get the same weights. A method that the net is not built for is left out, and said; raises ``SpecError`` if
-    none is left.
+    ``by`` are those of ``dualnet.experiments.trained.weights_of``: by default the network is trained on the first
+    backend, and both get the same weights. A method that the net is not built for is left out, and said; raises
+    ``SpecError`` if none is left.
     """
     net = spec_of(spec)
-    names = _known(each(methods, str, "methods"))
-    wanted = samples_of(samples)
+    names = _known(some(methods, str, "methods"))
+    wanted, by = samples_of(samples), by or bench.backends[0]
     effort = seconds(net, weights, limit) + passes(net, 30 * len(wanted))
     bench.say(announcement(f"{net.name}: {', '.join(names)} of {len(wanted)} test images", effort))
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=limit)
-    if not wanted or max(wanted) >= len(fed.test.labels):
-        msg = f"Samples must be from 0 to {len(fed.test.labels) - 1}. Received: {', '.join(map(str, wanted))}"
-        raise SpecError(msg)
+    within(wanted, len(fed.test.labels))
     held = weights_of(net, fed, bench, by, weights)
     images = next(iter(fed.test.inputs.values()))[list(wanted)].astype(np.float64)
     sessions = bench.each(lambda name: bench.open(name, net, dtype="float64"))

@@ -1,6 +1,6 @@
 """What experiments are given: specs by name, and words between commas."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +30,15 @@ def each(words: str | Iterable[Made], kind: Callable[[str], Made], what: str) ->
     return tuple(made)
 
 
+def some(words: str | Iterable[Made], kind: Callable[[str], Made], what: str) -> tuple[Made, ...]:
+    """Return the values as ``each`` does. Raises ``SpecError`` if there is none at all."""
+    made = each(words, kind, what)
+    if not made:
+        msg = f"{what} must be {_kind(kind)} between commas, at least one. Received: {words!r}"
+        raise SpecError(msg)
+    return made
+
+
 def _kind(kind: Callable[[str], object]) -> str:
     return {float: "numbers", int: "whole numbers"}.get(kind, "names")  # type: ignore[call-overload,no-any-return]
 
@@ -45,3 +54,10 @@ def samples_of(words: str | Iterable[int]) -> tuple[int, ...]:
         msg = f"Samples must be numbers between commas, or a range such as 0..9. Received: {words!r}"
         raise SpecError(msg)
     return each(words, int, "samples")
+
+
+def within(samples: Sequence[int], count: int) -> None:
+    """Raise ``SpecError`` unless there are samples, and all of them among ``count`` test examples."""
+    if not samples or min(samples) < 0 or max(samples) >= count:
+        msg = f"Samples must be from 0 to {count - 1}. Received: {', '.join(map(str, samples)) or 'none'}"
+        raise SpecError(msg)

@@ -11,13 +11,15 @@ import numpy as np
 from dualnet.backends.protocol import Arrays
 from dualnet.compare.stages.init import pooled, statistics
 from dualnet.compare.tolerance import FALSE_ALARM
+from dualnet.errors import SpecError
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement
-from dualnet.experiments.given import each, spec_of
+from dualnet.experiments.given import some, spec_of
 from dualnet.report.exhibits import Group, Histogram, Table, numbers
 from dualnet.report.result import Result
 from dualnet.specs import vary
 from dualnet.specs.initializers import PRESETS
+from dualnet.specs.layers import Conv2d, Linear
 from dualnet.specs.moments import bounds, density, moments
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import Parameter
@@ -48,19 +50,34 @@ def init(
     and the sides against each other (Kolmogorov-Smirnov), two-sided; the false-alarm rate is shared among all tests
     (Bonferroni). Raises ``SpecError``.
     """
-    base, names = spec_of(spec), each(initializers, str, "initializers")
+    base, names = spec_of(spec), some(initializers, str, "initializers")
+    if seeds < 1:
+        msg = f"seeds must be at least 1. Received: {seeds}"
+        raise SpecError(msg)
+    specs = {name: _started(base, name) for name in names}
     bench.say(announcement(f"{base.name}: {len(names)} initializers, {seeds} seeds each", len(names) * seeds * DRAW))
     starts = []
-    for index, name in enumerate(names):
+    for index, (name, started) in enumerate(specs.items()):
         bench.progress("both", index, len(names), name)
-        starts.append(_drawn(base, name, seeds, bench))
+        starts.append(_drawn(name, started, seeds, bench))
     bench.progress("both", len(names), len(names), "done")
     return _result(base, starts, seeds, bench)
 
 
-def _drawn(base: Spec, name: str, seeds: int, bench: Bench) -> Start:
+def _started(base: Spec, name: str) -> Spec:
     spec = vary.started(base, name)
-    layers = {step.path for step in spec.graph.leaves() if type(step.layer).__name__ in ("Linear", "Conv2d")}
+    if not _layers(spec):
+        msg = f"{spec.name}: it has no Linear and no Conv2d whose start could be drawn."
+        raise SpecError(msg)
+    return spec
+
+
+def _layers(spec: Spec) -> set[str]:
+    return {step.path for step in spec.graph.leaves() if isinstance(step.layer, (Linear, Conv2d))}
+
+
+def _drawn(name: str, spec: Spec, seeds: int, bench: Bench) -> Start:
+    layers = _layers(spec)
     wanted = ("weight", "bias") if name in PRESETS else ("weight",)
     parameters = {
         full: parameter

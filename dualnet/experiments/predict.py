@@ -7,7 +7,7 @@ from typing import Any
 from dualnet.errors import SpecError
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement
-from dualnet.experiments.given import samples_of, spec_of
+from dualnet.experiments.given import samples_of, spec_of, within
 from dualnet.experiments.trained import seconds, weights_of
 from dualnet.report.exhibits import Bars, Exhibit, Group, Pictures, Table, numbers, picture
 from dualnet.report.result import Result
@@ -41,9 +41,7 @@ def predict(
         raise SpecError(msg)
     bench.say(announcement(f"{net.name}: decisions on {len(wanted)} test images", seconds(net, weights, limit)))
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=limit)
-    if not wanted or max(wanted) >= len(fed.test.labels):
-        msg = f"Samples must be from 0 to {len(fed.test.labels) - 1}. Received: {', '.join(map(str, wanted))}"
-        raise SpecError(msg)
+    within(wanted, len(fed.test.labels))
     held = weights_of(net, fed, bench, by, weights)
 
     def side(name: str) -> Any:

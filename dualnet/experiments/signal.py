@@ -15,10 +15,11 @@ from dualnet.diagnose.signal import LayerSignal, measure, verdict
 from dualnet.errors import SpecError
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement, passes
-from dualnet.experiments.given import spec_of
+from dualnet.experiments.given import each, spec_of
 from dualnet.report.exhibits import Lines, Series, Table, numbers
 from dualnet.report.result import Result
 from dualnet.run.feed import Feed, feed
+from dualnet.specs import layers as L
 from dualnet.specs import vary
 from dualnet.specs.graph import Step
 from dualnet.specs.moments import moments
@@ -32,7 +33,10 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Profile:
-    """One activation's layers on each backend, and the theory's gradients and their spread in log units, bottom up."""
+    """One activation's layers on each backend, and the theory's gradients and their spread in log units, bottom up.
+
+    Both are empty where the theory does not apply.
+    """
 
     activation: str
     layers: dict[str, list[LayerSignal]]
@@ -40,11 +44,19 @@ class Profile:
     spread: list[float]
 
     def gap(self) -> float:
-        """Return the largest relative gap between two sides' gradients."""
+        """Return the largest relative gap between two sides' gradients; NaN where nothing finite is compared."""
         sides = [np.array([layer.gradient for layer in layers]) for layers in self.layers.values()]
-        if len(sides) < 2 or not all(np.isfinite(side).all() for side in sides):
+        if len(sides) < 2:
             return math.nan
-        return float((np.abs(sides[0] - sides[1]) / np.maximum(sides[0], sides[1])).max())
+        left, right = sides
+        finite = np.isfinite(left)
+        if not np.array_equal(finite, np.isfinite(right)):
+            return math.inf
+        if not finite.any():
+            return math.nan
+        left, right = left[finite], right[finite]
+        larger = np.maximum(left, right)
+        return float((np.abs(left - right) / np.where(larger > 0, larger, 1.0)).max())
 
     def deviation(self) -> float:
         """Return how many of theory's standard deviations the first backend's gradients are off, at most."""
@@ -57,7 +69,7 @@ class Profile:
 
 def signal(
     spec: Spec | str | Path,
-    activations: Sequence[str] = (),
+    activations: str | Sequence[str] = (),
     depth: int | None = None,
     *,
     limit: int = EXAMPLES,
@@ -71,18 +83,26 @@ def signal(
     """
     base = spec_of(spec)
     base = vary.with_depth(base, depth) if depth else base
-    specs = {name: vary.with_activation(base, name) for name in activations} or {"as given": base}
+    names = each(activations, str, "activations")
+    specs = {name: vary.with_activation(base, name) for name in names} or {"as given": base}
+    for varied in specs.values():
+        _followed(varied)
     bench.say(announcement(f"{base.name}: {len(specs)} kinds of activation, layer by layer", passes(base, limit)))
     fed = feed(base, dtype="float64", seed=bench.seed, limit=limit)
     profiles = [_profile(name, each, fed, bench) for name, each in specs.items()]
     return _result(base, profiles, fed, bench)
 
 
-def _profile(name: str, spec: Spec, fed: Feed, bench: Bench) -> Profile:
+def _followed(spec: Spec) -> list[Step]:
     steps = [step for step in spec.graph.leaves() if isinstance(step.layer, vary.KINDS)]
     if len(steps) < 2:
         msg = f"{spec.name}: signals are followed through activations, and it has {len(steps)}. Give it two or more."
         raise SpecError(msg)
+    return steps
+
+
+def _profile(name: str, spec: Spec, fed: Feed, bench: Bench) -> Profile:
+    steps = _followed(spec)
 
     def side(backend: str) -> list[LayerSignal]:
         session = bench.open(backend, spec, dtype="float64")
@@ -104,30 +124,41 @@ def _layers(session: Session, spec: Spec, steps: Sequence[Step], fed: Feed) -> l
 def _theory(spec: Spec, steps: Sequence[Step], fed: Feed, top: float) -> tuple[list[float], list[float]]:
     """Return the gradients that theory expects below the top one, and their spread; empty where it does not apply.
 
-    It applies to Linear layers, each followed by its activation, with weights of mean zero and no bias.
+    It applies to a chain of Linear layers, each followed by its activation, with weights and biases of mean zero.
     """
-    leaves = list(spec.graph.leaves())
-    linears = [leaf for step in steps for leaf in leaves if step.inputs == (leaf.name,)]
-    functions = [theory.pair(step.layer) for step in steps]
-    parameters = [spec.parameters.get(f"{linear.path}.weight") for linear in linears]
-    plain = all(below.name == linear.inputs[0] for below, linear in zip(steps, linears[1:], strict=False))
-    if len(linears) != len(steps) or None in functions or None in parameters or not plain:
+    linears = [leaf for step in steps for leaf in spec.graph.leaves() if step.inputs == (leaf.name,)]
+    chain = all(below.name == linear.inputs[0] for below, linear in zip(steps, linears[1:], strict=False))
+    functions = [found for found in (theory.pair(step.layer) for step in steps) if found]
+    variances = [found for found in (_variances(spec, linear) for linear in linears) if found]
+    if not chain or not len(steps) == len(linears) == len(functions) == len(variances) or not top > 0:
         return [], []
-    function, derivative = functions[0]  # type: ignore[misc]
-    variances = [moments(parameter)[1] for parameter in parameters]  # type: ignore[arg-type,index]
     images = next(iter(fed.train.inputs.values()))
     squares = float(np.mean(np.sum(images.reshape(len(images), -1) ** 2, axis=1)))
-    q = [variances[0] * squares]
-    for variance, parameter in zip(variances[1:], parameters[1:], strict=True):
-        q.append(theory.next_variance(function, q[-1], variance * parameter.shape[1], 0.0))  # type: ignore[union-attr]
-    logs, spreads = [math.log(top) if top > 0 else math.nan], [0.0]
+    q = [variances[0][0] * squares + variances[0][1]]
+    for (function, _), (weight, bias), linear in zip(functions, variances[1:], linears[1:], strict=False):
+        q.append(theory.next_variance(function, q[-1], weight * linear.in_shapes[0][0], bias))
+    logs, spreads = [math.log(top)], [0.0]
     for at in range(len(steps) - 1, 0, -1):
         width = steps[at].out_shapes[0][0]
-        shrink, scatter = theory.shrinkage(derivative, q[at], variances[at] * width)
+        shrink, scatter = theory.shrinkage(functions[at][1], q[at], variances[at][0] * width)
+        if shrink == 0.0:
+            return [], []
         # the mean of a logarithm lies half a variance below the logarithm of the mean, and a norm is half a square
         logs.append(logs[-1] + 0.5 * math.log(shrink) - scatter / width / 4)
         spreads.append(math.hypot(spreads[-1], 0.5 * math.sqrt(scatter / width)))
     return [math.exp(value) for value in reversed(logs)], list(reversed(spreads))
+
+
+def _variances(spec: Spec, step: Step) -> tuple[float, float] | None:
+    """Return the variances of a Linear layer's weights and biases; None if it is none, or their mean is not zero."""
+    if not isinstance(step.layer, L.Linear) or step.shared:
+        return None
+    parameters = [spec.parameters.get(f"{step.path}.{own}") for own in ("weight", "bias")]
+    found = [moments(parameter) if parameter else (0.0, 0.0) for parameter in parameters]
+    if any(each is None or each[0] != 0.0 for each in found):
+        return None
+    weight, bias = (each[1] for each in found if each)
+    return weight, bias
 
 
 def _result(spec: Spec, profiles: Sequence[Profile], fed: Feed, bench: Bench) -> Result:

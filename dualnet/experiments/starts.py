@@ -8,7 +8,7 @@ from dualnet.backends.protocol import Arrays
 from dualnet.experiments import exhibits as show
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
-from dualnet.experiments.given import each, spec_of
+from dualnet.experiments.given import some, spec_of
 from dualnet.report.exhibits import Histogram, Lines, Series, Table, numbers
 from dualnet.report.result import Result
 from dualnet.report.table import percent
@@ -45,7 +45,7 @@ def starts(
 
     ``initializers`` are names of ``dualnet.specs.starts`` or "lsuv" (Mishkin & Matas 2016). Raises ``SpecError``.
     """
-    net, names = spec_of(spec), each(initializers, str, "initializers")
+    net, names = spec_of(spec), some(initializers, str, "initializers")
     specs = {name: lsuv.prepared(net) if name == lsuv.NAME else vary.started(net, name) for name in names}
     steps = net.training.epochs * -(-(limit or 60_000) // net.training.batch_size)
     effort = len(names) * forecast.training(net, steps)
@@ -90,8 +90,9 @@ def _told(name: str, runs: Mapping[str, Trained]) -> str:
     """Return in words how far a start has come."""
     found = {side: run.history[-1].test_accuracy for side, run in runs.items()}
     first = next(iter(runs.values()))
-    stuck = first.history[-1].loss > 0.99 * first.history[0].loss
-    words = "it does not learn" if stuck else f"loss {first.history[0].loss:.3f} to {first.history[-1].loss:.3f}"
+    start, end = first.history[0].loss, first.history[-1].loss
+    words = "it does not learn" if end > 0.99 * start else f"loss {start:.3f} to {end:.3f}"
+    words = words if len(first.history) > 1 else f"loss {end:.3f} in its one epoch"
     scores = ", ".join(f"{side} {percent(value)} %" for side, value in found.items())
     return f"{name}: {words}; test accuracy {scores}{ALIKE if _alike(first.before) else ''}"
 

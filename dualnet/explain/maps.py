@@ -128,10 +128,12 @@ def pooled_head(spec: Spec) -> tuple[str, str]:
     Raises ``SpecError`` naming what stands there instead.
     """
     steps = [step for step in spec.graph.leaves() if not isinstance(step.layer, (L.Flatten, L.Dropout, L.Reshape))]
-    *rest, pool, linear = [None, None, *steps]
+    pool, linear = [None, None, *steps][-2:]
+    features = next((step for step in steps if pool and step.name == pool.inputs[0]), None)
     if not (
         linear
         and pool
+        and features
         and isinstance(linear.layer, L.Linear)
         and isinstance(pool.layer, L.AdaptiveAvgPool2d)
         and tuple(pool.layer.size) == (1, 1)
@@ -142,7 +144,6 @@ def pooled_head(spec: Spec) -> tuple[str, str]:
             f"Linear. It ends in {ends}. Grad-CAM takes any convolutional net."
         )
         raise SpecError(msg)
-    features = next(step for step in reversed(rest) if step is not None)
     return features.path, linear.path
 
 

@@ -1,1 +1,1 @@
-"""Showing what was found: tables, progress, and learning curves."""
+"""Showing what was found: tables, charts, pages, progress."""

@@ -1,7 +1,7 @@
-"""Figures by matplotlib: exhibits in a grid of panels, and learning curves of both sides in one."""
+"""Figures by matplotlib: exhibits in a grid of panels."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import matplotlib
 matplotlib.use("Agg")  # files only: no screen is needed
 
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator
 
 from dualnet.report import exhibits as E
 from dualnet.report import panels
 from dualnet.report.pixels import levels
-from dualnet.run.plan import Epoch
 
 DRAWN: dict[type[Any], Any] = {
     E.Lines: panels.lines,
@@ -92,33 +90,3 @@ def write(figure: Figure, path: Path) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def curves(results: Mapping[str, Sequence[Epoch]], title: str, path: Path) -> None:
-    """Write loss and accuracy by epoch of each side as a PNG."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    figure.suptitle(panels.plain(title))
-    for axes, shown in zip(figure.subplots(1, 2), (_losses(results), _accuracies(results)), strict=True):
-        panels.lines(axes, shown)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    write(figure, path)
-
-
-def _losses(results: Mapping[str, Sequence[Epoch]]) -> E.Lines:
-    found = [(name, [epoch.loss for epoch in epochs]) for name, epochs in results.items()]
-    return E.Lines("", "epoch", "training loss", tuple(_series(n, v, 0, i) for i, (n, v) in enumerate(found)))
-
-
-def _accuracies(results: Mapping[str, Sequence[Epoch]]) -> E.Lines:
-    series = []
-    for index, (name, epochs) in enumerate(results.items()):
-        for colour, kind in enumerate(("train", "test")):
-            values = [getattr(epoch, f"{kind}_accuracy") for epoch in epochs]
-            if None not in values:
-                series.append(_series(f"{name} {kind}", [100 * value for value in values], colour, index))
-    return E.Lines("", "epoch", "accuracy, %", tuple(series))
-
-
-def _series(name: str, values: Sequence[float], colour: int, side: int) -> E.Series:
-    at = E.numbers(range(1, len(values) + 1))
-    return E.Series(name, at, E.numbers(values), colour=colour, dashed=side > 0)

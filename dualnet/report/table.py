@@ -3,7 +3,6 @@
 import math
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -11,8 +10,6 @@ from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
 from dualnet.report.exhibits import Table
 from dualnet.report.look import columns, numeric
-from dualnet.run.distil import ROLES, Distilled, soft_decisions
-from dualnet.run.plan import Epoch
 
 STYLE = "simple"
 WIDE = 60  # characters of a cell before it is wrapped
@@ -93,47 +90,3 @@ def located(stage: Stage) -> list[str]:
     parts += [f"  {stage.origin}"] if stage.origin else []
     parts += [f"  {found.note}"] if found and found.note and found.note != stage.cause else []
     return [*parts, f"  likely cause: {stage.cause}"] if stage.cause else parts
-
-
-def histories(results: Mapping[str, Sequence[Epoch]]) -> str:
-    """Return the epochs of each side, side by side; accuracies in percent."""
-    validated = any(epoch.validation_accuracy is not None for epochs in results.values() for epoch in epochs)
-    columns = ["loss", "train %", *(["validation %"] if validated else []), "test %"]
-    heads = [
-        "epoch",
-        *(f"{name} {column}" for name in results for column in columns),
-        *(f"{name} s" for name in results),
-    ]
-    rows = []
-    for each in zip(*results.values(), strict=True):
-        cells = [cell for epoch in each for cell in _scores(epoch, validated)]
-        rows.append([each[0].epoch, *cells, *(f"{epoch.seconds:.1f}" for epoch in each)])
-    return tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, stralign="right")
-
-
-def _scores(epoch: Epoch, validated: bool) -> list[str]:
-    shown = [epoch.train_accuracy, *([epoch.validation_accuracy] if validated else []), epoch.test_accuracy]
-    return [f"{epoch.loss:.4f}", *(percent(value) for value in shown)]
-
-
-def roles(results: Mapping[str, Distilled]) -> str:
-    """Return the test accuracy of teacher, student alone and student distilled on each side, in percent."""
-    rows = [(role, *(percent(result.test_accuracy(role)) for result in results.values())) for role in ROLES]
-    return tabulate(rows, ["test accuracy %", *results], tablefmt=STYLE, disable_numparse=True, stralign="right")
-
-
-def softened(
-    results: Mapping[str, Distilled], classes: Sequence[str], label: int, temperature: float, sample: int = 0
-) -> str:
-    """Return the teacher's output for one test example at temperature 1 and at the one of the distillation."""
-    tables = {
-        name: soft_decisions(result.teacher_logits[sample], (1.0, temperature)) for name, result in results.items()
-    }
-    heads = ["class", *(f"{name} T={t:g}" for name in results for t in (1.0, temperature))]
-    rows = []
-    for index, name in enumerate(classes):
-        marked = f"{name} <- label" if index == label else name
-        rows.append([marked, *(f"{table[t][index]:.4f}" for table in tables.values() for t in (1.0, temperature))])
-    return tabulate(
-        rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=("left", *("right",) * (2 * len(results)))
-    )

@@ -7,8 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dualnet.errors import DataError
 from dualnet.run.train import Trained
+
+LARGEST = 1e19  # tensorboardX's bins end at 1e20; weights beyond, and NaN, are those of a run that has burst
 
 
 class TensorBoard:
@@ -22,6 +26,11 @@ class TensorBoard:
             from tensorboardX import SummaryWriter
         except ImportError:
             msg = "--tensorboard needs tensorboardX: pip install 'dualnet[tensorboard]'."
+            raise DataError(msg) from None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{folder}: the logs cannot be written: {error.strerror}."
             raise DataError(msg) from None
         self.make, self.folder, self.lock = SummaryWriter, folder, threading.Lock()
         self.writers: dict[str, Any] = {}
@@ -40,7 +49,9 @@ class TensorBoard:
                     if value is not None:
                         writer.add_scalar(tag, value, epoch.epoch)
         for name, array in trained.session.weights().items():
-            writer.add_histogram(f"weights/{name}", array, len(trained.history))
+            kept = array[np.abs(array) < LARGEST]
+            if kept.size:
+                writer.add_histogram(f"weights/{name}", kept, len(trained.history))
         writer.flush()
         self.written[side] = len(trained.history), len(trained.losses)
 

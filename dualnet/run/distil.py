@@ -25,11 +25,10 @@ ROLES = ("teacher", "student alone", "student distilled")
 
 @dataclass(frozen=True)
 class Distilled:
-    """One side's result: the history of each role, and the teacher's logits on the test part."""
+    """One side's result: the history of each role, and its logits on the test part."""
 
     histories: dict[str, list[Epoch]]
-    teacher_logits: Array
-    student_logits: dict[str, Array]
+    logits: dict[str, Array]
     losses: dict[str, list[float]]
 
     def test_accuracy(self, role: str) -> float:
@@ -50,7 +49,7 @@ def distil(
 ) -> dict[str, Distilled]:
     """Distil a teacher into a student on each backend. The student starts from the same weights both times.
 
-    Raises ``SpecError`` unless both read the same input and give the same logits.
+    Raises ``SpecError`` unless both read the same plain input and give the same logits.
     """
     match(teacher, student)
     plans = dict(
@@ -70,7 +69,7 @@ def _side(
         soft = soft or made[role].everything(feed)
     logits = {role: each.logits for role, each in made.items()}
     histories = {role: each.trained.history for role, each in made.items()}
-    return Distilled(histories, logits[ROLES[0]], logits, {role: each.trained.losses for role, each in made.items()})
+    return Distilled(histories, logits, {role: each.trained.losses for role, each in made.items()})
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,13 @@ def learn(
 
 
 def match(teacher: Spec, student: Spec) -> None:
-    """Raise ``SpecError`` unless both read the same input and give the same logits."""
+    """Raise ``SpecError`` unless both read the same plain input and give the same logits."""
+    if teacher.data.augment:
+        msg = (
+            f"{teacher.name}: a teacher's soft targets are of the plain images, so teacher and student take no "
+            "augmentation. Leave out data.augment."
+        )
+        raise SpecError(msg)
     if list(teacher.inputs.values()) != list(student.inputs.values()) or teacher.data != student.data:
         wanted = f"{list(teacher.inputs.values())} of {teacher.data}"
         msg = f"{student.name} must read what its teacher {teacher.name} reads: {wanted}"
@@ -133,7 +138,7 @@ def summary(results: dict[str, Distilled], feed: Feed) -> dict[str, Any]:
     return {
         name: {
             role: {
-                "test_accuracy": accuracy(result.student_logits[role], feed.test.labels),
+                "test_accuracy": accuracy(result.logits[role], feed.test.labels),
                 "history": [asdict(e) for e in h],
             }
             for role, h in result.histories.items()

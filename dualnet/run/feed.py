@@ -76,15 +76,19 @@ class Feed:
 def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None = None) -> Feed:
     """Return the data that a spec names, ready to train on; ``limit`` keeps the first so many of each part.
 
-    Raises ``SpecError`` if the data set does not fit the spec, ``DataError`` if its files are damaged.
+    Raises ``SpecError`` if the data set does not fit the spec or the limit keeps nothing, ``DataError`` if files are
+    damaged.
     """
     _fits(spec)
+    if limit is not None and limit < 1:
+        msg = f"limit must be at least 1. Received: {limit}"
+        raise SpecError(msg)
     dataset = load_dataset(spec.data.set)
     parts = split(dataset, spec.data.split, seed=seed)
     shape = next(iter(spec.inputs.values()))
     levels = dataset.levels
     moments = (
-        mean_std(to_float(_resized(parts.train_images, shape), levels))
+        mean_std(to_float(resized(parts.train_images, shape), levels))
         if spec.data.normalise == "standard"
         else (0.0, 1.0)
     )
@@ -92,11 +96,11 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
     name = next(iter(spec.inputs))
 
     def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
-        pixels = normalise(to_float(_resized(images[:limit], shape), levels), *moments).astype(dtype)
+        pixels = normalise(to_float(resized(images[:limit], shape), levels), *moments).astype(dtype)
         return Part({name: pixels}, labels[:limit])
 
     def vary(epoch: int) -> Arrays:
-        plain = to_float(_resized(parts.train_images[:limit], shape), levels)
+        plain = to_float(resized(parts.train_images[:limit], shape), levels)
         return {name: normalise(augmented(plain, spec.data.augment, seed, epoch), *moments).astype(dtype)}
 
     validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
@@ -123,7 +127,7 @@ def _fits(spec: Spec) -> None:
         raise SpecError(msg)
 
 
-def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return images (N, 1, h, w) enlarged by whole pixels as far as they fit, and framed with black to ``shape``."""
     times = min(shape[1] // images.shape[2], shape[2] // images.shape[3])
     large = images.repeat(times, axis=2).repeat(times, axis=3)

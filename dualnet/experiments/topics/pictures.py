@@ -7,6 +7,7 @@ import numpy as np
 from dualnet.backends.protocol import Array
 from dualnet.compare.tolerance import SAME
 from dualnet.data import load_dataset, to_float
+from dualnet.run.feed import resized
 
 SET = "fashion_mnist"
 
@@ -14,9 +15,8 @@ SET = "fashion_mnist"
 def images(count: int, first: int = 0) -> tuple[Array, str]:
     """Return some test images of Fashion-MNIST as float64 (count, 1, 28, 28) from 0 to 1, and where they are from."""
     dataset = load_dataset(SET)
-    taken = to_float(dataset.test_images[first : first + count], dataset.levels)
-    times = max(28 // taken.shape[-1], 1)
-    return taken.repeat(times, axis=2).repeat(times, axis=3), dataset.source
+    taken = resized(dataset.test_images[first : first + count], (1, 28, 28))
+    return to_float(taken, dataset.levels), dataset.source
 
 
 def agreement(sides: Mapping[str, Array]) -> tuple[float, str]:
