@@ -108,9 +108,9 @@ keeps its numbers, its plots and a page to open in a browser, and `--json FILE`.
 returns a `Result`: `.data`, `.table()`, `.plot()`, `.to_json()`; in a notebook it shows itself.
 
 ```python
-from dualnet.experiments.signal import signal
+import dualnet
 
-result = signal("deep_mlp", ("sigmoid", "tanh"), depth=10)
+result = dualnet.experiments.signal("deep_mlp", ("sigmoid", "tanh"), depth=10)
 figure = result.plot()
 print(result.verdict, len(result.data["tanh"]["keras"]))
 ```

@@ -32,6 +32,7 @@ __all__ = [
     "check",
     "devices",
     "emit",
+    "experiments",
     "from_keras",
     "from_torch",
     "load",
@@ -45,7 +46,8 @@ __all__ = [
     "weights",
 ]
 
-_HOMES = {name: "dualnet.api" for name in __all__ if name not in ("__version__", "specs")} | {"specs": "dualnet"}
+_ROOMS = ("experiments", "specs")
+_HOMES = {name: "dualnet.api" for name in __all__ if name not in ("__version__", *_ROOMS)}
 
 
 def __dir__() -> list[str]:
@@ -53,8 +55,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "specs":
-        return importlib.import_module("dualnet.specs")
+    if name in _ROOMS:
+        return importlib.import_module(f"dualnet.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     msg = f"module 'dualnet' has no attribute {name!r}; it has {', '.join(__all__)}"

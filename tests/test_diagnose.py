@@ -11,7 +11,7 @@ from dualnet import specs as S
 from dualnet.diagnose import theory
 from dualnet.diagnose.fitting import diagnosis
 from dualnet.diagnose.signal import LayerSignal, first_not_finite, measure, verdict
-from dualnet.experiments import signal as experiment
+from dualnet.experiments import signals as experiment
 from dualnet.run.feed import feed
 from dualnet.run.plan import Epoch
 from dualnet.specs import vary, zoo

@@ -16,16 +16,16 @@ from dualnet.data import load_dataset
 from dualnet.diagnose.signal import LayerSignal
 from dualnet.errors import SpecError, WeightsError
 from dualnet.experiments.bench import Bench
-from dualnet.experiments.explain import explain, gap
+from dualnet.experiments.explanation import explain, gap
 from dualnet.experiments.forecast import announcement, spoken
 from dualnet.experiments.given import each, samples_of, some, within
-from dualnet.experiments.init import init
-from dualnet.experiments.predict import predict
-from dualnet.experiments.signal import Profile, signal
+from dualnet.experiments.initialisation import init
+from dualnet.experiments.prediction import predict
+from dualnet.experiments.signals import Profile, signal
 from dualnet.experiments.statistics import difference, mean
-from dualnet.experiments.summary import summary
-from dualnet.experiments.train import train
+from dualnet.experiments.summaries import summary
 from dualnet.experiments.trained import weights_of
+from dualnet.experiments.training import train
 from dualnet.report.exhibits import Histogram, Lines, Pictures, Table
 from dualnet.report.result import Result
 from dualnet.run.feed import feed

@@ -1,5 +1,6 @@
 """What is public: these names, each loaded on first use, each with a docstring; and nothing else by accident."""
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from typing import get_type_hints
 import pytest
 
 import dualnet
-from dualnet import api, errors, specs
+from dualnet import api, errors, experiments, specs
 from dualnet.errors import DualnetError, SpecError, did_you_mean
 
 FUNCTIONS = (
@@ -31,11 +32,21 @@ ERRORS = ("DataError", "DeviceError", "SpecError", "TraceError", "UnsupportedErr
 
 
 def test_these_names_are_public_and_load() -> None:
-    assert sorted(dualnet.__all__) == sorted(["__version__", *FUNCTIONS, "specs"])
+    assert sorted(dualnet.__all__) == sorted(["__version__", *FUNCTIONS, "experiments", "specs"])
     for name in FUNCTIONS:
         assert getattr(dualnet, name) is getattr(api, name)
     assert dualnet.specs is specs
+    assert dualnet.experiments is experiments
     assert dualnet.__version__.count(".") == 2
+
+
+def test_experiments_are_functions_each_on_a_page_of_its_own() -> None:
+    assert sorted(experiments.__all__) == sorted(experiments.PAGES)
+    for name, page in experiments.PAGES.items():
+        assert getattr(experiments, name).__module__ == f"dualnet.experiments.{page}"
+        assert getattr(experiments, name) is not importlib.import_module(f"dualnet.experiments.{page}")
+    with pytest.raises(AttributeError, match=r"no attribute 'distil'; it has .*distill"):
+        _ = experiments.distil  # type: ignore[attr-defined]
 
 
 def test_a_star_and_a_fresh_process_find_them() -> None:

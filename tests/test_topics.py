@@ -11,7 +11,7 @@ from dualnet import specs as S
 from dualnet.data import augmented, load_dataset
 from dualnet.errors import SpecError
 from dualnet.experiments.bench import Bench
-from dualnet.experiments.blocks import TOPICS, blocks
+from dualnet.experiments.building import TOPICS, blocks
 from dualnet.experiments.topics import kernels, norm, parts, pictures, separable, shapes
 from dualnet.report.exhibits import Bars, Lines, Pictures, Table
 from dualnet.specs import cost

@@ -17,11 +17,11 @@ from dualnet.data import epoch_order
 from dualnet.errors import SpecError
 from dualnet.experiments import exhibits as show
 from dualnet.experiments.bench import Bench
-from dualnet.experiments.clip import Run, clip
-from dualnet.experiments.distill import Side, _agreement, _equivalent, _gains, distill
-from dualnet.experiments.fit import TARGETS, fit
-from dualnet.experiments.starts import starts
-from dualnet.experiments.train import train
+from dualnet.experiments.clipping import Run, clip
+from dualnet.experiments.distillation import Side, _agreement, _equivalent, _gains, distill
+from dualnet.experiments.fitting import TARGETS, fit
+from dualnet.experiments.starting import starts
+from dualnet.experiments.training import train
 from dualnet.report.exhibits import Bars, Histogram, Lines, Matrix
 from dualnet.report.result import Result
 from dualnet.run.distil import soft_decisions

@@ -10,7 +10,7 @@ from dualnet.specs import zoo
 
 def train(arguments: Namespace) -> int:
     """Train on the chosen backends, and show curves, confusions and weights."""
-    from dualnet.experiments.train import train as experiment
+    from dualnet.experiments.training import train as experiment
     from dualnet.run.train import unwatched
 
     spec = trained(zoo.load(arguments.spec), arguments)
@@ -34,7 +34,7 @@ def train(arguments: Namespace) -> int:
 
 def distill(arguments: Namespace) -> int:
     """Distil over a grid of temperatures and shares."""
-    from dualnet.experiments.distill import distill as experiment
+    from dualnet.experiments.distillation import distill as experiment
 
     teacher, student = (trained(zoo.load(name), arguments) for name in (arguments.teacher, arguments.student))
     fresh_or_resumed(arguments)
@@ -64,10 +64,10 @@ def distill(arguments: Namespace) -> int:
 
 def init(arguments: Namespace) -> int:
     """Draw weights and test them; with --train, train from each start too."""
-    from dualnet.experiments.init import COURSE
-    from dualnet.experiments.init import init as experiment
-    from dualnet.experiments.starts import COURSE as TRAINED
-    from dualnet.experiments.starts import starts
+    from dualnet.experiments.initialisation import COURSE
+    from dualnet.experiments.initialisation import init as experiment
+    from dualnet.experiments.starting import COURSE as TRAINED
+    from dualnet.experiments.starting import starts
 
     spec = trained(zoo.load(arguments.spec), arguments)
     if arguments.train:
@@ -79,7 +79,7 @@ def init(arguments: Namespace) -> int:
 
 def signal(arguments: Namespace) -> int:
     """Follow activations and gradients through depth."""
-    from dualnet.experiments.signal import signal as experiment
+    from dualnet.experiments.signals import signal as experiment
 
     options = {"limit": arguments.limit}
     return shown(
@@ -90,7 +90,7 @@ def signal(arguments: Namespace) -> int:
 
 def clip(arguments: Namespace) -> int:
     """Set learning rates against clipping."""
-    from dualnet.experiments.clip import clip as experiment
+    from dualnet.experiments.clipping import clip as experiment
 
     options = {name: getattr(arguments, name) for name in ("steps", "activation", "initializer", "depth")}
     limits = {"norms": arguments.clip_norm, "values": arguments.clip_value}
@@ -102,7 +102,7 @@ def clip(arguments: Namespace) -> int:
 
 def explain(arguments: Namespace) -> int:
     """Show where decisions come from."""
-    from dualnet.experiments.explain import explain as experiment
+    from dualnet.experiments.explanation import explain as experiment
 
     spec = trained(zoo.load(arguments.spec), arguments)
     options = {"weights": arguments.weights, "by": arguments.by, "label": arguments.label, "limit": arguments.limit}
@@ -111,7 +111,7 @@ def explain(arguments: Namespace) -> int:
 
 def predict(arguments: Namespace) -> int:
     """Show soft and hard decisions."""
-    from dualnet.experiments.predict import predict as experiment
+    from dualnet.experiments.prediction import predict as experiment
 
     spec = trained(zoo.load(arguments.spec), arguments)
     options = {name: getattr(arguments, name) for name in ("temperature", "weights", "by", "limit")}
@@ -120,7 +120,7 @@ def predict(arguments: Namespace) -> int:
 
 def fit(arguments: Namespace) -> int:
     """Fit a curve."""
-    from dualnet.experiments.fit import fit as experiment
+    from dualnet.experiments.fitting import fit as experiment
 
     options = {name: getattr(arguments, name) for name in ("activation", "dropout", "epochs", "learning_rate")}
     return shown(arguments, lambda bench: experiment(arguments.curve, arguments.hidden, **options, bench=bench))
@@ -128,7 +128,7 @@ def fit(arguments: Namespace) -> int:
 
 def blocks(arguments: Namespace) -> int:
     """Take the building blocks of convolutional nets apart, a topic at a time."""
-    from dualnet.experiments.blocks import blocks as experiment
+    from dualnet.experiments.building import blocks as experiment
 
     options = {"epochs": arguments.epochs, "limit": arguments.limit}
     return shown(arguments, lambda bench: experiment(arguments.topic, **options, bench=bench))

@@ -51,7 +51,7 @@ def show(arguments: Namespace) -> int:
         print(text.dumps(spec), end="")
         write(arguments.json, text.to_data(spec))
         return 0
-    from dualnet.experiments.summary import summary
+    from dualnet.experiments.summaries import summary
 
     return shown(arguments, lambda bench: summary(spec, bench=bench))
 
