@@ -337,8 +337,9 @@ def test_gains_and_intervals_are_scipys(distilled: Any) -> None:
         for role in ROLES[1:]:
             off = np.array(scores[role]) - np.array(scores["student alone"])
             low, high = stats.t.interval(0.95, 1, off.mean(), stats.sem(off)) if off.std() > 0 else (off[0], off[0])
-            told = f"{100 * off.mean():+.2f} [{100 * low:+.2f}, {100 * high:+.2f}] points against the student alone"
-            assert any(line.startswith(f"{role}, {side}: {told}: teaching ") for line in found.says)
+            told = f"{side} {100 * off.mean():+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+            (line,) = (line for line in found.says if line.startswith(f"{role}: "))
+            assert told in line
 
 
 def side(**scores: list[float]) -> Side:
@@ -368,11 +369,11 @@ def test_the_verdict_on_both_sides_accuracies() -> None:
 @pytest.mark.parametrize(
     ("taught", "words"),
     [
-        ([0.90, 0.91, 0.92], "+10.00 [+10.00, +10.00] points against the student alone: teaching helps"),
-        ([0.70, 0.71, 0.72], "-10.00 [-10.00, -10.00] points against the student alone: teaching harms"),
+        ([0.90, 0.91, 0.92], "torch +10.00 [+10.00, +10.00] points against the student alone; teaching helps"),
+        ([0.70, 0.71, 0.72], "torch -10.00 [-10.00, -10.00] points against the student alone; teaching harms"),
         (
             [0.81, 0.80, 0.82],
-            "[-2.48, +2.48] points against the student alone: teaching makes no difference that these",
+            "[-2.48, +2.48] points against the student alone; no difference that these seeds show",
         ),
     ],
 )
@@ -381,7 +382,10 @@ def test_whether_teaching_helps(taught: list[float], words: str) -> None:
     (line,) = _gains(cells, {"torch": side(alone=[0.80, 0.81, 0.82], taught=taught)})
     assert words in line
     (line,) = _gains(cells, {"torch": side(alone=[0.80], taught=[0.85])})
-    assert line == "taught, torch: +5.00 points against the student alone"
+    assert line == "taught: torch +5.00 points against the student alone"
+    sides = {"torch": side(alone=[0.80, 0.81], taught=[0.90, 0.91]), "keras": side(alone=[0.8, 0.9], taught=[0.9, 0.8])}
+    (line,) = _gains(cells, sides)
+    assert line.endswith("; teaching helps on torch; no difference that these seeds show on keras")
 
 
 def test_hints_teach_the_lower_half_first_across_frameworks(both: Any) -> None:

@@ -183,11 +183,6 @@ def test_targets_can_be_given_with_the_data(backend: Backend) -> None:
     np.testing.assert_allclose(session.weights()[first], step, rtol=0, atol=1e-13)  # as little
 
 
-def test_binary_cross_entropy_takes_no_given_targets() -> None:
-    with pytest.raises(SpecError, match="target must be"):
-        S.BinaryCrossEntropy(target="given")  # type: ignore[arg-type]
-
-
 # Cost
 
 
