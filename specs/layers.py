@@ -162,17 +162,42 @@ class Reshape(Layer):
 
 
 @dataclass(frozen=True)
-class Add(Layer):
+class _Join(Layer):
+    pass
+
+
+@dataclass(frozen=True)
+class Add(_Join):
     """Sum of two or more inputs of equal rank, broadcast."""
 
 
 @dataclass(frozen=True)
-class Multiply(Layer):
+class Subtract(_Join):
+    """The first of two inputs of equal rank less the second, broadcast."""
+
+
+@dataclass(frozen=True)
+class Multiply(_Join):
     """Product of two or more inputs of equal rank, broadcast."""
 
 
 @dataclass(frozen=True)
-class Concat(Layer):
+class Average(_Join):
+    """Mean of two or more inputs of equal rank, broadcast."""
+
+
+@dataclass(frozen=True)
+class Maximum(_Join):
+    """Largest of two or more inputs of equal rank, entry by entry, broadcast."""
+
+
+@dataclass(frozen=True)
+class Minimum(_Join):
+    """Smallest of two or more inputs of equal rank, entry by entry, broadcast."""
+
+
+@dataclass(frozen=True)
+class Concat(_Join):
     """Inputs joined along ``dim``."""
 
     dim: Axis = 1

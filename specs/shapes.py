@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 def output_shape(layer: L.Layer, shapes: tuple[Shape, ...], place: str) -> Shape:
     """Return the shape that ``layer`` gives back. Raises ``SpecError``, opened by ``place``, if it cannot flow."""
-    many, own = isinstance(layer, (L.Add, L.Multiply, L.Concat)), READS.get(type(layer), 1)
+    many, own = isinstance(layer, L._Join), READS.get(type(layer), 1)
     if len(shapes) < 2 if many else len(shapes) != own:
         takes = "two or more inputs" if many else "one input" if own == 1 else f"{own} inputs"
         msg = f"{place}: it takes {takes} and reads {len(shapes)}."
@@ -144,6 +144,13 @@ def _broadcast(layer: L.Layer, *shapes: Shape) -> Shape:
     return tuple(max(sizes) for sizes in zip(*shapes, strict=True))
 
 
+def _two(layer: L.Subtract, *shapes: Shape) -> Shape:
+    if len(shapes) != 2:
+        msg = f"it takes two inputs and reads {len(shapes)}."
+        raise ValueError(msg)
+    return _broadcast(layer, *shapes)
+
+
 def _concat(layer: L.Concat, *shapes: Shape) -> Shape:
     if len({len(shape) for shape in shapes}) > 1:
         msg = "its inputs must have equal rank."
@@ -179,7 +186,11 @@ RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Flatten: lambda layer, shape: (math.prod(shape),),
     L.Reshape: _reshape,
     L.Add: _broadcast,
+    L.Subtract: _two,
     L.Multiply: _broadcast,
+    L.Average: _broadcast,
+    L.Maximum: _broadcast,
+    L.Minimum: _broadcast,
     L.Concat: _concat,
     L.Sum: _sum,
     L.Softmax: _softmax,

@@ -4,6 +4,7 @@ So that both backends cannot be wrong together. Images come and go as (N, C, H, 
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def judge(step: Step, inputs: list[Array], weights: Arrays, training: bool, mask
         return _dropout(layer, step, inputs[0], mask) if training else inputs[0]
     if isinstance(layer, (S.BatchNorm1d, S.BatchNorm2d)):
         return _batch_norm(layer, inputs[0], own(step, weights), training)
-    if isinstance(layer, (S.Add, S.Multiply, S.Concat)):
+    if isinstance(layer, tuple(JOINS)):
         return np.asarray(JOINS[type(layer)](layer, inputs))
     return np.asarray(RULES[type(layer)](layer, inputs[0], own(step, weights)))
 
@@ -151,6 +152,10 @@ def _halve(layer: S.Halve, x: Array, w: Own) -> Array:
     return x
 
 
+def _softplus(layer: S.Softplus, x: Array) -> Array:
+    return np.asarray(np.log1p(np.exp(layer.beta * x)) / layer.beta)
+
+
 RULES: dict[type[S.Layer], Callable[[Any, Array, Own], Any]] = {
     S.Linear: lambda layer, x, w: x @ w["weight"].T + (w["bias"] if layer.bias else 0.0),
     S.Conv2d: _conv,
@@ -174,8 +179,30 @@ RULES: dict[type[S.Layer], Callable[[Any, Array, Own], Any]] = {
     S.Softmax: lambda layer, x, w: special.softmax(x, layer.dim),
     S.LogSoftmax: lambda layer, x, w: special.log_softmax(x, layer.dim),
 }
+RULES |= {
+    S.SELU: lambda layer, x, w: F.selu(torch.from_numpy(x)).numpy(),
+    S.CELU: lambda layer, x, w: np.maximum(x, 0) + np.minimum(0, layer.alpha * np.expm1(x / layer.alpha)),
+    S.Softplus: lambda layer, x, w: (
+        np.where(layer.beta * x > layer.threshold, x, _softplus(layer, x)) if layer.threshold else _softplus(layer, x)
+    ),
+    S.Softsign: lambda layer, x, w: x / (1 + np.abs(x)),
+    S.Hardtanh: lambda layer, x, w: np.clip(x, layer.low, layer.high),
+    S.Hardswish: lambda layer, x, w: x * np.clip(x + 3, 0, 6) / 6,
+    S.LogSigmoid: lambda layer, x, w: special.log_expit(x),
+    S.Tanhshrink: lambda layer, x, w: x - np.tanh(x),
+    S.Softshrink: lambda layer, x, w: np.sign(x) * np.maximum(np.abs(x) - layer.limit, 0),
+    S.Hardshrink: lambda layer, x, w: np.where(np.abs(x) > layer.limit, x, 0),
+    S.Threshold: lambda layer, x, w: np.where(x > layer.limit, x, layer.value),
+    S.Mish: lambda layer, x, w: x * np.tanh(np.log1p(np.exp(x))),
+    S.Exponential: lambda layer, x, w: np.exp(x),
+    S.Identity: lambda layer, x, w: x,
+}
 JOINS: dict[type[S.Layer], Callable[[Any, list[Array]], Any]] = {
     S.Add: lambda layer, inputs: sum(inputs),
     S.Multiply: lambda layer, inputs: np.multiply(np.multiply(*inputs[:2]), inputs[2] if len(inputs) > 2 else 1.0),
+    S.Subtract: lambda layer, inputs: inputs[0] - inputs[1],
+    S.Average: lambda layer, inputs: sum(inputs) / len(inputs),
+    S.Maximum: lambda layer, inputs: reduce(np.maximum, inputs),
+    S.Minimum: lambda layer, inputs: reduce(np.minimum, inputs),
     S.Concat: lambda layer, inputs: np.concatenate(inputs, layer.dim),
 }

@@ -85,11 +85,20 @@ pointwise = st.one_of(
     nodes(S.ELU, alpha=positive),
     nodes(S.GELU, approximate=st.sampled_from(["none", "tanh"])),
     st.sampled_from([S.Sigmoid(), S.Hardsigmoid(), S.Tanh(), S.SiLU()]),
+    nodes(S.CELU, alpha=positive),
+    nodes(S.Softplus, beta=positive, threshold=st.just(0.0) | positive),
+    nodes(S.Hardtanh, low=st.floats(-3, -1), high=st.floats(1, 3)),
+    nodes(S.Softshrink, limit=below_one),
+    nodes(S.Hardshrink, limit=below_one),
+    st.builds(S.Threshold, signed, signed),
+    st.sampled_from([S.SELU(), S.Softsign(), S.Hardswish(), S.LogSigmoid()]),
+    st.sampled_from([S.Tanhshrink(), S.Mish(), S.Exponential(), S.Identity()]),
     nodes(S.Softmax, dim=dim),
     nodes(S.Sum, dim=dim),
     nodes(S.Halve, limit=st.floats(0.1, 4)),
     nodes(S.LogSoftmax, dim=dim),
 )
+joins = [S.Add(), S.Subtract(), S.Multiply(), S.Average(), S.Maximum(), S.Minimum()]
 windows = st.one_of(
     layers_of(S.MaxPool2d, {"kernel": pair}, **pool),
     layers_of(S.AvgPool2d, {"kernel": pair}, **pool, count_include_pad=st.booleans()),
@@ -173,7 +182,8 @@ def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: 
     if kind == "join":
         alike = st.sampled_from([name for name in above if len(above[name]) == len(above[wire])])
         inputs = draw(st.lists(alike, min_size=2, max_size=3))
-        return replace(draw(st.sampled_from([S.Add(), S.Multiply()]) | nodes(S.Concat, dim=dim)), inputs=tuple(inputs))
+        join = draw(st.sampled_from(joins) | nodes(S.Concat, dim=dim))
+        return replace(join, inputs=tuple(inputs[:2] if isinstance(join, S.Subtract) else inputs))
     if kind == "shared":
         return S.Shared(draw(st.sampled_from(made)), inputs=(wire,))
     if kind == "block":

@@ -66,6 +66,13 @@ BROADCAST = {
 for kind, shapes in BROADCAST.items():
     case(f"add-{kind}", shapes, S.Add(inputs=("a", "b", "c")))
     case(f"multiply-{kind}", shapes, S.Multiply(inputs=("c", "a", "b")))
+    case(f"subtract-{kind}", shapes, S.Subtract(inputs=("c", "a")))
+    case(f"average-{kind}", shapes, S.Average(inputs=("c", "a", "b")))
+    case(f"maximum-{kind}", shapes, S.Maximum(inputs=("c", "a", "b")))
+    case(f"minimum-{kind}", shapes, S.Minimum(inputs=("b", "a")))
+for kind in (S.Maximum, S.Minimum):  # level wherever the image is below 0
+    flat = (S.ReLU(name="a"), S.Threshold(99.0, name="zero", inputs=("input",)))
+    case(f"{kind.__name__.lower()}_level", IMAGE, *flat, kind(inputs=("a", "zero")), S.Conv2d(3, 2))
 CONCAT = {
     1: ((4, 9, 6), (1, 9, 6), (2, 9, 6)),
     2: ((4, 9, 6), (4, 3, 6), (4, 1, 6)),

@@ -1,6 +1,7 @@
 """Keras layers for what ``keras.layers`` has no class for, or none with this meaning, or none that is float64-clean."""
 
 import math
+from functools import reduce
 from typing import Any
 
 import keras
@@ -104,6 +105,24 @@ class Halve(Configured):
     def _large(self, x: Any) -> Any:
         total = ops.sum(ops.abs(x))
         return ops.logical_and(total > self.limit, ops.isfinite(total))
+
+
+@register
+class Maximum(Configured):
+    """Largest of the inputs, entry by entry. Where they are level each gets half of the gradient, as in torch."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return the maximum, broadcast."""
+        return reduce(lambda a, b: ops.where(a > b, a, ops.where(a < b, b, (a + b) / 2)), inputs)
+
+
+@register
+class Minimum(Configured):
+    """Smallest of the inputs, entry by entry. Where they are level each gets half of the gradient, as in torch."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return the minimum, broadcast."""
+        return reduce(lambda a, b: ops.where(a < b, a, ops.where(a > b, b, (a + b) / 2)), inputs)
 
 
 @register

@@ -9,7 +9,7 @@ import keras
 
 from dualnet.backends import own
 from dualnet.backends.call import Call
-from dualnet.backends.keras import bridges
+from dualnet.backends.keras import activations, bridges
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layers import Place, lower
@@ -23,7 +23,7 @@ from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
-HOMES = {"layers": keras.layers, "bridges": bridges, "own": own.home("keras")}
+HOMES = {"layers": keras.layers, "activations": activations, "bridges": bridges, "own": own.home("keras")}
 
 
 @dataclass(frozen=True)

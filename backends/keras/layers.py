@@ -4,7 +4,7 @@ A layer becomes one call, or a short chain where Keras splits what PyTorch does 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
 from dualnet.backends.keras.layout import Layout
+from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
 from dualnet.specs.shapes import pool_size
@@ -198,6 +199,18 @@ def _gelu(layer: L.GELU, place: Place) -> Call:
     return call("bridges.GELU", **unless(False, approximate=layer.approximate == "tanh"))
 
 
+FORMULAS = (
+    *(A.SELU, A.CELU, A.Softplus, A.Softsign, A.Hardtanh, A.Hardswish, A.LogSigmoid),
+    *(A.Tanhshrink, A.Softshrink, A.Hardshrink, A.Threshold, A.Mish, A.Exponential),
+)
+
+
+def _formula(layer: Any, place: Place) -> Call:
+    """Return the class of ours that has the spec's name and the spec's fields."""
+    own = {field.name: getattr(layer, field.name) for field in fields(layer) if field.name not in ("name", "inputs")}
+    return call(f"activations.{type(layer).__name__}", **own)
+
+
 RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Linear: _linear,
     L.Conv2d: _conv,
@@ -212,7 +225,11 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Flatten: _flatten,
     L.Reshape: _reshape,
     L.Add: lambda layer, place: call("layers.Add"),
+    L.Subtract: lambda layer, place: call("layers.Subtract"),
     L.Multiply: lambda layer, place: call("layers.Multiply"),
+    L.Average: lambda layer, place: call("layers.Average"),
+    L.Maximum: lambda layer, place: call("bridges.Maximum"),
+    L.Minimum: lambda layer, place: call("bridges.Minimum"),
     L.Concat: _along("layers.Concatenate"),
     L.Sum: _along("bridges.Sum"),
     L.Halve: lambda layer, place: call("bridges.Halve", layer.limit),
@@ -224,6 +241,8 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Hardsigmoid: _activation("hard_sigmoid"),
     L.Tanh: _activation("tanh"),
     L.SiLU: _activation("silu"),
+    **dict.fromkeys(FORMULAS, _formula),
+    A.Identity: lambda layer, place: call("layers.Identity"),
     L.Softmax: _along("layers.Softmax"),
     L.LogSoftmax: _along("bridges.LogSoftmax"),
 }

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.walk import walk
+from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Scope, Step
 
-POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.Sigmoid, L.Hardsigmoid, L.Tanh, L.SiLU, L.Dropout)
+POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.Sigmoid, L.Hardsigmoid, L.Tanh, L.SiLU, L.Dropout, A._Activation)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Modules for what ``torch.nn`` has no class for, or none with this meaning."""
 
 import math
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,38 @@ class Add(nn.Module):
         for tensor in inputs[1:]:
             total = total + tensor
         return total
+
+
+class Subtract(nn.Module):
+    """The first input less the second."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return left - right, broadcast."""
+        return left - right
+
+
+class Average(nn.Module):
+    """Mean of its inputs."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return Σ inputs / their number, broadcast."""
+        return sum(inputs[1:], inputs[0]) / len(inputs)
+
+
+class Maximum(nn.Module):
+    """Largest of its inputs, entry by entry."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the maximum, broadcast."""
+        return reduce(torch.maximum, inputs)
+
+
+class Minimum(nn.Module):
+    """Smallest of its inputs, entry by entry."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the minimum, broadcast."""
+        return reduce(torch.minimum, inputs)
 
 
 class Multiply(nn.Module):
@@ -97,6 +130,34 @@ class Hardsigmoid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return relu6(x + 3) / 6."""
         return F.relu6(x + 3) / 6
+
+
+class Hardswish(nn.Module):
+    """x·relu6(x + 3) / 6, as ``Hardsigmoid`` above."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x·relu6(x + 3) / 6."""
+        return x * F.relu6(x + 3) / 6
+
+
+class CELU(nn.Module):
+    """max(x, 0) + min(0, alpha·(e^(x/alpha) - 1)). ``nn.CELU`` holds 1/alpha in float32 for its gradient."""
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activation of x."""
+        return torch.where(x > 0, x, self.alpha * torch.expm1(torch.where(x > 0, 0, x) / self.alpha))
+
+
+class Exponential(nn.Module):
+    """eˣ."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return eˣ."""
+        return x.exp()
 
 
 class SameConv2d(nn.Conv2d):

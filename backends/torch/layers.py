@@ -5,6 +5,7 @@ from typing import Any
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
+from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
 
@@ -60,6 +61,18 @@ def _relu(layer: L.ReLU, shape: tuple[int, ...]) -> Call:
     return call("bridges.ShiftedReLU", layer.shift) if layer.shift else call("nn.ReLU")
 
 
+def _softplus(layer: A.Softplus, shape: tuple[int, ...]) -> Call:
+    # from 50 on, log(1 + eˣ) is x to the last bit of float64; without a threshold eˣ would overflow
+    threshold = layer.threshold or 50.0
+    return call("nn.Softplus", **unless(1.0, beta=layer.beta), **unless(20.0, threshold=threshold))
+
+
+def _hardtanh(layer: A.Hardtanh, shape: tuple[int, ...]) -> Call:
+    if (layer.low, layer.high) == (0.0, 6.0):
+        return call("nn.ReLU6")
+    return call("nn.Hardtanh", **unless(-1.0, min_val=layer.low), **unless(1.0, max_val=layer.high))
+
+
 RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Linear: _linear,
     L.Conv2d: _conv,
@@ -74,7 +87,11 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Flatten: lambda layer, shape: call("nn.Flatten"),
     L.Reshape: lambda layer, shape: call("bridges.Reshape", *layer.shape),
     L.Add: lambda layer, shape: call("bridges.Add"),
+    L.Subtract: lambda layer, shape: call("bridges.Subtract"),
     L.Multiply: lambda layer, shape: call("bridges.Multiply"),
+    L.Average: lambda layer, shape: call("bridges.Average"),
+    L.Maximum: lambda layer, shape: call("bridges.Maximum"),
+    L.Minimum: lambda layer, shape: call("bridges.Minimum"),
     L.Concat: lambda layer, shape: call("bridges.Concat", layer.dim),
     L.Sum: lambda layer, shape: call("bridges.Sum", layer.dim),
     L.Halve: lambda layer, shape: call("bridges.Halve", layer.limit),
@@ -86,6 +103,20 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Hardsigmoid: lambda layer, shape: call("bridges.Hardsigmoid"),
     L.Tanh: lambda layer, shape: call("nn.Tanh"),
     L.SiLU: lambda layer, shape: call("nn.SiLU"),
+    A.SELU: lambda layer, shape: call("nn.SELU"),
+    A.CELU: lambda layer, shape: call("nn.CELU") if layer.alpha == 1 else call("bridges.CELU", layer.alpha),
+    A.Softplus: _softplus,
+    A.Softsign: lambda layer, shape: call("nn.Softsign"),
+    A.Hardtanh: _hardtanh,
+    A.Hardswish: lambda layer, shape: call("bridges.Hardswish"),
+    A.LogSigmoid: lambda layer, shape: call("nn.LogSigmoid"),
+    A.Tanhshrink: lambda layer, shape: call("nn.Tanhshrink"),
+    A.Softshrink: lambda layer, shape: call("nn.Softshrink", layer.limit),
+    A.Hardshrink: lambda layer, shape: call("nn.Hardshrink", layer.limit),
+    A.Threshold: lambda layer, shape: call("nn.Threshold", layer.limit, layer.value),
+    A.Mish: lambda layer, shape: call("nn.Mish"),
+    A.Exponential: lambda layer, shape: call("bridges.Exponential"),
+    A.Identity: lambda layer, shape: call("nn.Identity"),
     L.Softmax: lambda layer, shape: call("nn.Softmax", layer.dim),
     L.LogSoftmax: lambda layer, shape: call("nn.LogSoftmax", layer.dim),
 }
