@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from dualnet import specs as S
+from dualnet import store
 from dualnet.backends import Backend
 from dualnet.data import load_dataset
 from dualnet.diagnose.signal import LayerSignal
@@ -24,7 +25,6 @@ from dualnet.experiments.prediction import predict
 from dualnet.experiments.signals import Profile, signal
 from dualnet.experiments.statistics import difference, mean
 from dualnet.experiments.summaries import summary
-from dualnet.experiments.trained import weights_of
 from dualnet.experiments.training import train
 from dualnet.report.exhibits import Histogram, Lines, Pictures, Table
 from dualnet.report.result import Result
@@ -348,7 +348,8 @@ def test_predict_is_softmax_of_the_logits(kept: Path, both: tuple[Backend, Backe
     fed = feed(CNN, limit=50)
     for backend in both:
         session = backend.session(CNN)
-        session.load(weights_of(CNN, fed, Bench(), source=kept)[backend.name])
+        arrays, _ = store.load(kept / f"{backend.name}.safetensors")
+        session.load({name: arrays[f"weights/{name}"] for name in CNN.parameters})
         logits = session.forward({"input": fed.test.inputs["input"][:3]})["outputs"][0].astype(np.float64) / 2.5
         for at in range(3):
             powers = [math.exp(value) for value in logits[at]]

@@ -45,6 +45,7 @@ def events(folder: Path) -> tuple[dict[str, dict[int, float]], dict[str, dict[in
                 if value.HasField("histo"):
                     histograms[value.tag][event.step] = value.histo
                 else:
+                    assert event.step not in scalars[value.tag]  # nothing is written twice
                     scalars[value.tag][event.step] = value.simple_value
     return dict(scalars), dict(histograms)
 

@@ -375,6 +375,8 @@ def test_the_verdict_on_both_sides_accuracies() -> None:
             [0.81, 0.80, 0.82],
             "[-2.48, +2.48] points against the student alone; no difference that these seeds show",
         ),
+        ([0.83, 0.80, 0.82], "points against the student alone; no difference that these seeds show"),
+        ([0.77, 0.82, 0.82], "points against the student alone; no difference that these seeds show"),
     ],
 )
 def test_whether_teaching_helps(taught: list[float], words: str) -> None:
