@@ -16,7 +16,7 @@ from dualnet.specs.layers import Layer
 from dualnet.specs.node import Node
 from dualnet.specs.spec import Spec
 from dualnet.specs.text import dumps, from_data, loads, read, to_data
-from tests.strategies import conv2d, fill_weight, image_layers, joins, linear, pointwise, specs, windows
+from tests.strategies import conv2d, feature_layers, fill_weight, joins, linear, pointwise, specs, windows
 
 # Growing a spec draws much and filters nothing; the two checks below are about speed, not about what is proved.
 roomy = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
@@ -34,8 +34,8 @@ def test_a_random_spec_survives_toml_and_json_exactly(spec: Spec) -> None:
 def test_the_strategies_reach_every_layer_and_initializer() -> None:
     seen: set[str] = set()
 
-    @settings(roomy, max_examples=300, derandomize=True, database=None)
-    @given(specs(), st.tuples(image_layers, windows, pointwise, st.sampled_from(joins), conv2d, linear, fill_weight))
+    @settings(roomy, max_examples=400, derandomize=True, database=None)
+    @given(specs(), st.tuples(windows, pointwise, feature_layers, st.sampled_from(joins), conv2d, linear, fill_weight))
     def collect(spec: Spec, parts: tuple[Node, ...]) -> None:
         seen.update(re.findall(r"(\w+)\(", f"{spec.model} {parts}"))
 
