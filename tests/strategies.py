@@ -15,7 +15,8 @@ from dualnet.errors import SpecError
 from dualnet.specs.graph import resolve
 from dualnet.specs.losses import Loss
 from dualnet.specs.node import Node
-from dualnet.specs.optimizers import Optimizer, Schedule
+from dualnet.specs.optimizers import Optimizer
+from dualnet.specs.schedules import Schedule
 
 Shape = tuple[int, ...]
 small = st.integers(1, 4)

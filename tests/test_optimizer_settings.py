@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dualnet.errors import SpecError
 from dualnet.specs import SGD, Adam, AdamW, Clip, CosineDecay, Optimizer, RMSprop, StepDecay
-from dualnet.specs.optimizers import FLAVOURS, learning_rates
+from dualnet.specs.optimizers import FLAVOURS
+from dualnet.specs.rates import learning_rates
 
 
 def test_without_a_schedule_the_rate_stays() -> None:

@@ -12,7 +12,7 @@ import pytest
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays, Session
-from dualnet.specs.optimizers import learning_rates
+from dualnet.specs.rates import learning_rates
 from tests.cases import arrays, weights
 
 # One step agrees to about 1e-15; fifty of them, each a division by a root that can be small, reach 1e-13 in the worst
