@@ -85,7 +85,10 @@ def fields_of(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def spec_of(framework: str, name: str, given: dict[str, Any]) -> S.Optimizer:
     """Return the spec that means what a framework's class does with these arguments."""
-    return replace(FLAVOURS[framework][CLASSES.get(name, name)], **fields_of(name, given))
+    own, changed = FLAVOURS[framework][CLASSES.get(name, name)], fields_of(name, given)
+    if isinstance(own, S.Muon) and own.others is not None:  # Keras gives AdamW the rate of the matrices
+        changed["others"] = replace(own.others, learning_rate=changed.get("learning_rate", own.learning_rate))
+    return replace(own, **changed)
 
 
 def trained(

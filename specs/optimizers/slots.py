@@ -83,7 +83,7 @@ def _rmsprop(optimizer: S.RMSprop, shape: Shape) -> dict[str, Slot]:
 def _factors(optimizer: S.Adafactor, shape: Shape) -> dict[str, Slot]:
     """A mean of g² along each of two axes, kept with length 1, or one of g² as it is."""
     if len(shape) < 2:
-        return {"mean_square": Slot()}
+        return {"variance": Slot()}
     rows, columns = factored(optimizer, len(shape))
     gone = {"row_mean": columns, "column_mean": rows}
     return {

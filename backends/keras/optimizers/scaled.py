@@ -56,10 +56,10 @@ def adafactor(at: Any, p: Any, g: Any, lr: Any) -> None:
 def second_moment(at: Any, p: Any, g: Any, forgotten: Any) -> Any:
     """Return Adafactor's mean of g², by its two factors where g has two axes; they are in the spec's order."""
     o, order, added = at.spec, at.order(p), at.spec.epsilon_placement == "added"
-    epsilon = float(np.finfo(p.dtype).eps) if o.epsilon1 is None else o.epsilon1
+    epsilon = float(np.finfo(g.dtype.as_numpy_dtype).eps) if o.epsilon1 is None else o.epsilon1
     squares = g * g + epsilon if added else g * g
     if len(order.shape) < 2:
-        v = at.mean(p, "mean_square", squares, forgotten)
+        v = at.mean(p, "variance", squares, forgotten)
     else:
         rows, columns = factored(o, len(order.shape))
         squares = order.to_spec(squares)

@@ -56,7 +56,7 @@ def second_moment(at: Any, p: Tensor, g: Tensor, kept: float) -> Tensor:
     epsilon = torch.finfo(p.dtype).eps if o.epsilon1 is None else o.epsilon1
     squares = g * g + epsilon if added else g * g
     if g.ndim < 2:
-        v = at.mean(p, "mean_square", squares, 1.0 - kept)
+        v = at.mean(p, "variance", squares, 1.0 - kept)
     else:
         rows, columns = factored(o, g.ndim)
         row = at.mean(p, "row_mean", squares.mean(columns, keepdim=True), 1.0 - kept)
