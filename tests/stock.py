@@ -15,6 +15,7 @@ from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.specs.optimizers import FLAVOURS
+from dualnet.specs.rates import factor, learning_rates
 from tests.cases import arrays, weights
 
 SPEC = S.Spec("mlp", S.Sequential(S.Linear(6), S.Tanh(), S.Linear(4), S.Tanh(), S.Linear(3)), (5,))
@@ -27,6 +28,7 @@ MATRICES = S.Spec(
 TRAIN = arrays(SPEC.inputs, 30, 40)
 LABELS = np.random.default_rng(31).integers(0, 3, 40)
 ORDER = np.random.default_rng(32).integers(0, 40, (200, 8))
+SCHEDULE = S.StepDecay(20, 0.5)  # velocities, ASGD and Rprop mind that the rate changes
 
 # A framework's name of an argument → the spec's field, or fields where it is a pair.
 NAMES: dict[str, str | tuple[str, ...]] = {
@@ -92,15 +94,14 @@ def spec_of(framework: str, name: str, given: dict[str, Any]) -> S.Optimizer:
 
 
 def trained(
-    backend: Backend, spec: S.Spec, optimizer: S.Optimizer, steps: int, rates: Array | None = None
+    backend: Backend, spec: S.Spec, optimizer: S.Optimizer, steps: int, clip: S.Clip | None = None
 ) -> tuple[Arrays, Arrays, Array]:
     """Return weights, slots and losses after steps of a session in float64."""
     session = backend.session(spec, dtype="float64")
     session.load(weights(spec, 33))
     session.hold("train", TRAIN, targets=LABELS, labels=LABELS)
-    session.prepare(S.CrossEntropy(), optimizer)
-    rates = np.full(steps, optimizer.learning_rate) if rates is None else rates
-    losses = session.steps("train", ORDER[:steps], rates)["loss"]
+    session.prepare(S.CrossEntropy(), optimizer, clip)
+    losses = session.steps("train", ORDER[:steps], learning_rates(optimizer, SCHEDULE, 0, steps))["loss"]
     return session.weights(), session.slots(), losses
 
 
@@ -134,7 +135,9 @@ def by_torch(backend: Backend, spec: S.Spec, name: str, given: dict[str, Any], s
     torch.set_default_dtype(torch.float64)  # which is that of NAdam's product, ASGD's rate and every count
     try:
         optimizer = getattr(torch.optim, name)(list(run.named.values()), **given)
-        for row in ORDER[:steps]:
+        first = optimizer.param_groups[0]["lr"]
+        for step, row in enumerate(ORDER[:steps]):
+            optimizer.param_groups[0]["lr"] = first * factor(SCHEDULE, step)
             optimizer.zero_grad()
             run.backward(row)
             optimizer.step()
@@ -173,7 +176,7 @@ def by_keras(backend: Backend, spec: S.Spec, name: str, given: dict[str, Any], s
         if optimizer.weight_decay:
             optimizer.weight_decay = tf.constant(optimizer.weight_decay, tf.float64)  # tf.cast makes a float32 first
         for method, argument in after.items():
-            getattr(optimizer, method)(argument)
+            getattr(optimizer, method)(**argument)
         optimizer.build(model.trainable_variables)
 
         @tf.function
@@ -183,7 +186,9 @@ def by_keras(backend: Backend, spec: S.Spec, name: str, given: dict[str, Any], s
             found = tape.gradient(value, [v.value for v in model.trainable_variables])
             optimizer.apply(found, model.trainable_variables)
 
-        for row in ORDER[:steps]:
+        first = float(optimizer.learning_rate.numpy())
+        for number, row in enumerate(ORDER[:steps]):
+            optimizer.learning_rate.assign(first * factor(SCHEDULE, number))
             step(tf.constant(row))
         if optimizer.use_ema:
             optimizer.finalize_variable_values(model.trainable_variables)

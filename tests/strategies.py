@@ -5,6 +5,7 @@ A network grows layer by layer, each drawn for the rank of a wire that stands ab
 """
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,8 @@ fill_any = (
 fill_weight = fill_any | nodes(S.Orthogonal, gain=signed)
 
 
-def layers_of(cls: type[S.Layer], needed: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
-    """Return layers of a class, the optional fields drawn or left at their defaults."""
+def layers_of(cls: type[Node], needed: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
+    """Return nodes of a class, the optional fields drawn or left at their defaults."""
     return st.fixed_dictionaries(needed, optional=optional).map(lambda chosen: cls(**chosen))
 
 
@@ -111,7 +112,7 @@ losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.Distillation, temperature=positive, alpha=st.floats(0, 1)),
 )
 groups = st.lists(
-    nodes(S.Group, match=st.just(["*"]), rate_factor=st.floats(0, 3), weight_decay=st.none() | st.floats(0, 0.5)),
+    st.builds(S.Group, st.sampled_from([["*.bias"], ["*"]]), st.floats(0, 3), st.none() | st.floats(0, 0.5)),
     max_size=2,
 )
 common = {
@@ -143,11 +144,11 @@ optimizers: st.SearchStrategy[Optimizer] = st.one_of(
     nodes(S.RMSprop, **common, **follows, **root, alpha=st.floats(0, 0.99)),
     nodes(S.Adagrad, **common, **root, **initial, rate_decay=st.floats(0, 1)),
     nodes(S.Adadelta, **common, rho=st.floats(0, 1), epsilon=st.floats(1e-8, 0.1)),
-    nodes(
+    layers_of(
         S.Adafactor,
+        {"epsilon1": st.floats(1e-8, 0.1)},
         **common,
         beta2_decay=st.floats(-2, 0),
-        epsilon1=st.floats(1e-8, 0.1),
         threshold=st.floats(1, 3),
         epsilon_placement=st.sampled_from(["clamped", "added"]),
         factored=st.sampled_from(["last_two", "first_two"]),
@@ -284,12 +285,15 @@ def specs(draw: st.DrawFn) -> S.Spec:
     about = draw(st.text(st.characters(exclude_categories=["Cs"])))
     init: Any = draw(st.sampled_from(["torch_default", "keras_default"]))
     spec = S.Spec("random", model, inputs, about, init, draw(datas), student=student)
-    return replace(spec, training=fitting(draw(trainings), spec.output_shapes[0][-1]))
+    return replace(spec, training=fitting(draw(trainings), spec))
 
 
-def fitting(training: S.Training, classes: int) -> S.Training:
-    """Return training settings whose class weights, if any, are one for each class."""
-    loss = training.loss
+def fitting(training: S.Training, spec: S.Spec) -> S.Training:
+    """Return training settings whose class weights, if any, are one for each class, and whose groups fit something."""
+    loss, classes = training.loss, spec.output_shapes[0][-1]
+    trained = [name for name, parameter in spec.parameters.items() if parameter.trainable]
+    fits = [g for g in training.optimizer.groups if any(fnmatchcase(name, p) for name in trained for p in g.match)]
+    training = replace(training, optimizer=replace(training.optimizer, groups=fits))
     if not isinstance(loss, S.CrossEntropy) or loss.class_weights is None:
         return training
     return replace(training, loss=replace(loss, class_weights=tuple(np.resize(loss.class_weights, classes).tolist())))
