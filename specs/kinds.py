@@ -133,6 +133,7 @@ def sequence(kind: Kind, what: str, least: int = 0) -> Kind:
 
 anything = Kind("a value", lambda value: value)
 Size = Annotated[int, Kind("a positive integer", _integer(1))]
+Count = Annotated[int, Kind("an integer of at least 0", _integer(0))]
 Axis = Annotated[int, Kind("an integer", _integer(None))]
 Positive = Annotated[float, Kind("a finite number above 0", _real(0.0, above=True))]
 NonNegative = Annotated[float, Kind("a finite number of at least 0", _real(0.0))]

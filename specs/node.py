@@ -28,6 +28,22 @@ ALSO_CALLED = {
     "GlorotNormal": "XavierNormal",
     "HeUniform": "KaimingUniform",
     "HeNormal": "KaimingNormal",
+    "Nadam": "NAdam",
+    "StepLR": "StepDecay",
+    "MultiStepLR": "MultiStepDecay",
+    "PiecewiseConstantDecay": "PiecewiseConstant",
+    "ConstantLR": "ConstantFactor",
+    "LinearLR": "LinearRamp",
+    "ExponentialLR": "ExponentialDecay",
+    "PolynomialLR": "PolynomialDecay",
+    "CosineAnnealingLR": "CosineDecay",
+    "CosineAnnealingWarmRestarts": "CosineRestarts",
+    "CosineDecayRestarts": "CosineRestarts",
+    "CyclicLR": "Cyclic",
+    "OneCycleLR": "OneCycle",
+    "SequentialLR": "Chain",
+    "ChainedScheduler": "Product",
+    "ReduceLROnPlateau": "Plateau",
 }
 
 
@@ -36,6 +52,7 @@ class Node:
     """Base of layers, initializers, losses, optimizers and settings. Raises ``SpecError`` on a bad field."""
 
     registry: ClassVar[dict[str, type["Node"]]]
+    refused: ClassVar[dict[str, str]] = {}  # what a family lacks on purpose, and why
 
     def __init_subclass__(cls, *, family: bool = False) -> None:
         super().__init_subclass__()
@@ -105,6 +122,7 @@ def make(family: type[Node], op: str, arguments: dict[str, Any], where: str) -> 
         hint = (
             f" Here it is called {meant!r}." if meant in family.registry else did_you_mean(shown(op), family.registry)
         )
+        hint = f" {family.refused[op]}" if isinstance(op, str) and op in family.refused else hint
         hint = hint or f" Known: {', '.join(sorted(family.registry))}."
         msg = f"{where}: unknown {family.__name__.lower()} {shown(op)}.{hint}"
         raise SpecError(msg)

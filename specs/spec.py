@@ -12,7 +12,9 @@ from dualnet.specs.kinds import Kind, Size, numbers, shape
 from dualnet.specs.layers import Block, Layer
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss
 from dualnet.specs.node import Node
-from dualnet.specs.optimizers import Adam, Clip, Optimizer, Schedule
+from dualnet.specs.optimizers import Adam, Clip, Optimizer
+from dualnet.specs.optimizers.slots import shares
+from dualnet.specs.schedules import Schedule
 from dualnet.specs.shapes import Shape as ShapeOf
 from dualnet.specs.weights import Parameter, parameters
 
@@ -115,6 +117,8 @@ class Spec(Node):
             wanted = f"one for each of the {shape[-1]} classes"
             msg = f"Spec {self.name!r}: class_weights must be {wanted}. Received: {len(weights)}"
             raise SpecError(msg)
+        trained = {name: parameter.shape for name, parameter in self.parameters.items() if parameter.trainable}
+        shares(self.training.optimizer, trained)  # finds a group that fits nothing now
 
     @cached_property
     def graph(self) -> Scope:

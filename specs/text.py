@@ -5,10 +5,9 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from dualnet.errors import SpecError, did_you_mean
-from dualnet.specs.augment import Augmentation
 from dualnet.specs.graph import DEEPEST
 from dualnet.specs.layers import Block, Layer
 from dualnet.specs.node import Node, construct, make, shown
@@ -157,8 +156,9 @@ def _arguments(cls: type[Node], data: dict[str, Any], where: str) -> dict[str, A
 def _node(hint: Any, value: Any, where: str) -> Any:
     if hint == tuple[Layer, ...] and isinstance(value, list):
         return tuple(_layer(item, f"{where}[{index}]") for index, item in enumerate(value))
-    if hint == tuple[Augmentation, ...] and isinstance(value, list):
-        return tuple(_member(Augmentation, item, f"{where}[{index}]") for index, item in enumerate(value))
+    member = get_args(hint)[0] if get_origin(hint) is tuple else None
+    if isinstance(member, type) and issubclass(member, Node) and isinstance(value, list):
+        return tuple(_node(member, item, f"{where}[{index}]") for index, item in enumerate(value))
     family = next((arg for arg in (hint, *get_args(hint)) if isinstance(arg, type) and issubclass(arg, Node)), None)
     if family is None or value is None:
         return value

@@ -5,6 +5,7 @@ A network grows layer by layer, each drawn for the rank of a wire that stands ab
 """
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from dualnet.errors import SpecError
 from dualnet.specs.graph import resolve
 from dualnet.specs.losses import Loss
 from dualnet.specs.node import Node
-from dualnet.specs.optimizers import Optimizer, Schedule
+from dualnet.specs.optimizers import Optimizer
+from dualnet.specs.schedules import Schedule
 
 Shape = tuple[int, ...]
 small = st.integers(1, 4)
@@ -60,8 +62,8 @@ fill_any = (
 fill_weight = fill_any | nodes(S.Orthogonal, gain=signed)
 
 
-def layers_of(cls: type[S.Layer], needed: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
-    """Return layers of a class, the optional fields drawn or left at their defaults."""
+def layers_of(cls: type[Node], needed: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
+    """Return nodes of a class, the optional fields drawn or left at their defaults."""
     return st.fixed_dictionaries(needed, optional=optional).map(lambda chosen: cls(**chosen))
 
 
@@ -118,19 +120,103 @@ losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.KLDivergence, reduction=st.sampled_from(["mean", "batchmean"]), log_target=st.booleans()),
     nodes(S.Distillation, temperature=positive, alpha=st.floats(0, 1)),
 )
-rate = {"learning_rate": st.floats(0, 1), "weight_decay": st.floats(0, 1)}
-optimizers: st.SearchStrategy[Optimizer] = st.one_of(
-    nodes(S.SGD, **rate, momentum=below_one, velocity=st.sampled_from(["gradient", "update"])),
-    nodes(S.Adam, **rate, beta1=below_one, amsgrad=st.booleans()),
-    nodes(S.AdamW, **rate, beta2=below_one, decay=st.sampled_from(["coupled", "decoupled"])),
-    nodes(S.RMSprop, **rate, alpha=below_one, centered=st.booleans()),
+groups = st.lists(
+    st.builds(S.Group, st.sampled_from([["*.bias"], ["*"]]), st.floats(0, 3), st.none() | st.floats(0, 0.5)),
+    max_size=2,
 )
-schedules: st.SearchStrategy[Schedule] = st.builds(S.StepDecay, small, positive) | st.builds(
-    S.CosineDecay, small, below_one
+common = {
+    "learning_rate": st.floats(1e-3, 0.1),
+    "weight_decay": st.floats(0, 0.5),
+    "decay": st.sampled_from(["coupled", "decoupled"]),
+    "maximize": st.booleans(),
+    "groups": groups,
+    "accumulate": st.none() | st.builds(S.Accumulate, small, st.sampled_from(["mean", "sum"])),
+    "average": st.none() | nodes(S.WeightAverage, momentum=below_one, overwrite_every=st.none() | small),
+}
+betas = {"beta1": st.floats(0.01, 0.99), "beta2": st.floats(0.01, 0.99), "epsilon": st.floats(1e-8, 0.1)}
+root = {"epsilon": st.floats(1e-8, 0.1), "epsilon_placement": st.sampled_from(["outside_root", "inside_root"])}
+follows = {"momentum": st.floats(0, 0.99), "velocity": st.sampled_from(["gradient", "update"])}
+corrected = {"epsilon_placement": st.sampled_from(["after_correction", "before_correction"]), "amsgrad": st.booleans()}
+initial = {"initial": st.floats(0.01, 1)}
+optimizers: st.SearchStrategy[Optimizer] = st.one_of(
+    nodes(S.SGD, **common, **follows),
+    nodes(S.ASGD, **common, lambd=st.floats(0, 0.1), alpha=st.floats(0, 1), start=st.floats(0, 9)),
+    nodes(S.Rprop, **{**common, "weight_decay": st.just(0.0), "groups": st.just([])}, shrink=st.floats(0.1, 0.9)),
+    nodes(S.Lion, **common, beta1=below_one, beta2=below_one),
+    nodes(S.Adam, **common, **betas, **corrected),
+    nodes(S.AdamW, **common, **betas, **corrected),
+    nodes(S.Adamax, **common, **betas, epsilon_placement=st.sampled_from(["in_maximum", "outside"])),
+    nodes(S.NAdam, **common, **betas, momentum_decay=st.floats(0, 1)),
+    nodes(S.RAdam, **common, **betas),
+    nodes(S.Lamb, **common, **betas),
+    nodes(S.ScheduleFreeAdamW, **common, **betas, warmup=small, recover=st.sampled_from(["before", "after"])),
+    nodes(S.RMSprop, **common, **follows, **root, alpha=st.floats(0, 0.99)),
+    nodes(S.Adagrad, **common, **root, **initial, rate_decay=st.floats(0, 1)),
+    nodes(S.Adadelta, **common, rho=st.floats(0, 1), epsilon=st.floats(1e-8, 0.1)),
+    layers_of(
+        S.Adafactor,
+        {"epsilon1": st.floats(1e-8, 0.1)},
+        **common,
+        beta2_decay=st.floats(-2, 0),
+        threshold=st.floats(1, 3),
+        epsilon_placement=st.sampled_from(["clamped", "added"]),
+        factored=st.sampled_from(["last_two", "first_two"]),
+        rms_of=st.sampled_from(["before_decay", "after_decay"]),
+    ),
+    nodes(S.Ftrl, **common, **initial, power=st.floats(-1, -0.1), l1=st.floats(0, 0.1), beta=st.floats(0, 1)),
+)
+muons = st.builds(
+    lambda others, fields: S.Muon(others=others, **fields),
+    nodes(S.AdamW, learning_rate=st.floats(1e-3, 0.1), **betas) | nodes(S.SGD, learning_rate=st.floats(1e-3, 0.1)),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **common,
+            "momentum": st.floats(0, 0.99),
+            "nesterov": st.booleans(),
+            "velocity": st.sampled_from(["mean", "sum"]),
+            "epsilon_placement": st.sampled_from(["clamped", "added"]),
+            "scale": st.sampled_from(["rows", "largest", "none"]),
+        },
+    ),
+)
+plain_schedules: st.SearchStrategy[Schedule] = st.one_of(
+    st.builds(S.StepDecay, small, st.floats(0.1, 1)),
+    st.builds(S.MultiStepDecay, st.just([2, 5, 9]), st.floats(0.1, 1)),
+    st.builds(S.PiecewiseConstant, st.just([2, 5]), st.lists(st.floats(0, 2), min_size=3, max_size=3)),
+    st.builds(S.ConstantFactor, below_one, small),
+    st.builds(S.LinearRamp, small, st.floats(0, 2), st.floats(0, 2)),
+    st.builds(S.ExponentialDecay, st.floats(0.1, 1), small, st.booleans()),
+    st.builds(S.InverseTimeDecay, st.floats(0, 2), small, st.booleans()),
+    st.builds(S.PolynomialDecay, small, st.floats(0.1, 3), st.floats(0, 2), st.booleans()),
+    st.builds(S.CosineDecay, small, below_one, st.sampled_from(["hold", "rise"])),
+    st.builds(S.CosineRestarts, small, st.floats(1, 3), st.floats(0.1, 1), below_one),
+    st.builds(S.OneCycle, st.integers(20, 60), st.floats(0.1, 0.4), three_phase=st.booleans()),
+    st.builds(
+        S.Cyclic,
+        below_one,
+        small,
+        small,
+        st.sampled_from(["constant", "halved", "exponential"]),
+        st.floats(0, 1, exclude_min=True),
+    ),
+)
+schedules: st.SearchStrategy[Schedule] = st.one_of(
+    plain_schedules,
+    st.builds(lambda s: replace(s, per="epoch"), plain_schedules),
+    st.builds(lambda a, b, at: S.Chain((a, b), (at,)), plain_schedules, plain_schedules, small),
+    st.builds(lambda a, b: S.Product((a, b)), plain_schedules, plain_schedules),
+    nodes(S.Plateau, factor=below_one, patience=st.integers(0, 4), cooldown=st.integers(0, 4)),
 )
 clips = st.builds(S.Clip, st.sampled_from(["global_norm", "norm", "value"]), positive, st.floats(0, 1))
 trainings = nodes(
-    S.Training, loss=losses, optimizer=optimizers, batch_size=small, epochs=small, clip=clips, schedule=schedules
+    S.Training,
+    loss=losses,
+    optimizer=optimizers | muons,
+    batch_size=small,
+    epochs=small,
+    clip=clips,
+    schedule=schedules,
 )
 datas = nodes(
     S.Data,
@@ -209,12 +295,15 @@ def specs(draw: st.DrawFn) -> S.Spec:
     about = draw(st.text(st.characters(exclude_categories=["Cs"])))
     init: Any = draw(st.sampled_from(["torch_default", "keras_default"]))
     spec = S.Spec("random", model, inputs, about, init, draw(datas), student=student)
-    return replace(spec, training=fitting(draw(trainings), spec.output_shapes[0][-1]))
+    return replace(spec, training=fitting(draw(trainings), spec))
 
 
-def fitting(training: S.Training, classes: int) -> S.Training:
-    """Return training settings whose class weights, if any, are one for each class."""
-    loss = training.loss
+def fitting(training: S.Training, spec: S.Spec) -> S.Training:
+    """Return training settings whose class weights, if any, are one for each class, and whose groups fit something."""
+    loss, classes = training.loss, spec.output_shapes[0][-1]
+    trained = [name for name, parameter in spec.parameters.items() if parameter.trainable]
+    fits = [g for g in training.optimizer.groups if any(fnmatchcase(name, p) for name in trained for p in g.match)]
+    training = replace(training, optimizer=replace(training.optimizer, groups=fits))
     if not isinstance(loss, S.CrossEntropy) or loss.class_weights is None:
         return training
     return replace(training, loss=replace(loss, class_weights=tuple(np.resize(loss.class_weights, classes).tolist())))

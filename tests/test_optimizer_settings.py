@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dualnet.errors import SpecError
 from dualnet.specs import SGD, Adam, AdamW, Clip, CosineDecay, Optimizer, RMSprop, StepDecay
-from dualnet.specs.optimizers import FLAVOURS, learning_rates
+from dualnet.specs.optimizers import FLAVOURS
+from dualnet.specs.rates import learning_rates
 
 
 def test_without_a_schedule_the_rate_stays() -> None:
@@ -51,6 +52,7 @@ def test_rates_never_rise_and_do_not_depend_on_where_the_count_begins(
 
 # Of torch.optim's and keras.optimizers' reference pages: what the call has when nothing is given.
 FIELDS = {"momentum": 0.0, "nesterov": False, "amsgrad": False, "centered": False, "dampening": 0.0}
+FIELDS |= {"maximize": False, "groups": (), "accumulate": None, "average": None}
 TORCH: dict[str, dict[str, Any]] = {
     "SGD": {"learning_rate": 1e-3, "weight_decay": 0.0, "decay": "coupled", "velocity": "gradient"},
     "Adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0,
@@ -137,6 +139,6 @@ def test_a_setting_without_meaning_is_refused(cls: type[Any], fields: dict[str, 
         cls(**fields)
 
 
-def test_every_optimizer_has_both_flavours() -> None:
-    assert {*FLAVOURS["torch"]} == {*FLAVOURS["keras"]} == {*Optimizer.registry}
+def test_a_flavour_has_the_optimizers_of_its_framework() -> None:
+    assert {*FLAVOURS["torch"]} | {*FLAVOURS["keras"]} == {*Optimizer.registry}
     assert all(type(made).__name__ == name for flavour in FLAVOURS.values() for name, made in flavour.items())

@@ -1,9 +1,10 @@
-"""Every optimizer with its fields for 50 steps: weights and slots on both frameworks, torch.optim and keras.optimizers.
+"""Every optimizer with every field, in mixtures that neither framework has: weights and slots agree on both.
 
-The learning rate changes midway, which is where the two kinds of velocity part.
+The learning rate changes midway, which is where the two kinds of velocity part. ``test_stock_optimizers.py`` holds the
+mixtures that a framework has to its own classes.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ import pytest
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays, Session
-from dualnet.specs.optimizers import learning_rates
+from dualnet.specs.node import kinds_of
+from dualnet.specs.optimizers import FLAVOURS as DEFAULTS
+from dualnet.specs.rates import learning_rates
+from tests import stock
 from tests.cases import arrays, weights
 
 # One step agrees to about 1e-15; fifty of them, each a division by a root that can be small, reach 1e-13 in the worst
@@ -83,6 +87,50 @@ NEITHER: dict[str, Row] = {
     "rmsprop_inside_gradient": (S.RMSprop(0.01, 0.8, 0.1, "inside_root", True, 0.9, weight_decay=0.2), None),
     "rmsprop_outside_update": (S.RMSprop(0.01, 0.8, 0.1, momentum=0.9, **UPDATE), S.Clip("global_norm", 0.3, 0.2)),
     "rmsprop_outside_decoupled": (S.RMSprop(0.01, 0.8, 0.1, weight_decay=0.2, decay="decoupled"), None),
+    "asgd": (S.ASGD(0.1, 0.1, 0.5, 20.0, weight_decay=0.1, decay="decoupled"), None),
+    "asgd_all_along": (S.ASGD(0.05, start=0.0), S.Clip("value", 0.1)),
+    "rprop": (S.Rprop(0.01, 0.4, 1.3, 1e-4, 0.1), None),
+    "rprop_torch": (S.Rprop(0.003), None),
+    "lion": (S.Lion(0.01, 0.8, 0.7, weight_decay=0.1, decay="coupled"), None),
+    "lion_decoupled": (S.Lion(weight_decay=0.3), None),
+    "adamax_in_decoupled": (S.Adamax(0.01, 0.8, 0.9, 0.1, weight_decay=0.2, decay="decoupled"), None),
+    "adamax_outside_coupled": (S.Adamax(0.02, epsilon_placement="outside", weight_decay=0.1), None),
+    "nadam": (S.NAdam(0.01, 0.8, 0.9, 0.1, 0.5, weight_decay=0.2, decay="decoupled"), None),
+    "nadam_coupled": (S.NAdam(0.03, weight_decay=0.1), S.Clip("norm", 0.1)),
+    "radam": (S.RAdam(0.01, 0.8, 0.9, 0.1, weight_decay=0.2, decay="decoupled"), None),
+    "radam_coupled": (S.RAdam(0.03, weight_decay=0.1), None),
+    "lamb": (S.Lamb(0.01, 0.8, 0.9, 0.1, weight_decay=0.2, decay="coupled"), None),
+    "lamb_decoupled": (S.Lamb(0.02, weight_decay=0.1), None),
+    "schedule_free": (S.ScheduleFreeAdamW(0.01, 0.8, 0.9, 0.1, 10, weight_decay=0.1, decay="coupled"), None),
+    "schedule_free_after": (S.ScheduleFreeAdamW(0.05, recover="after", weight_decay=0.2), None),
+    "adagrad_inside_coupled": (S.Adagrad(0.1, 0.1, 0.2, 0.1, "inside_root", weight_decay=0.1), None),
+    "adagrad_outside_decoupled": (S.Adagrad(0.05, weight_decay=0.2, decay="decoupled"), None),
+    "adadelta": (S.Adadelta(0.5, 0.8, 0.01, weight_decay=0.1, decay="decoupled"), None),
+    "adadelta_coupled": (S.Adadelta(weight_decay=0.2), None),
+    "adafactor": (
+        S.Adafactor(0.05, -0.5, 0.01, 0.1, 1.5, factored="first_two", weight_decay=0.1, decay="coupled"),
+        None,
+    ),
+    "adafactor_after_clamped": (S.Adafactor(0.1, rms_of="after_decay", weight_decay=0.2), None),
+    "adafactor_added": (S.Adafactor(0.05, epsilon1=0.1, epsilon_placement="added", weight_decay=0.1), None),
+    "ftrl": (S.Ftrl(0.1, -0.4, 0.2, 0.01, 0.02, 0.03, 0.1, weight_decay=0.1, decay="coupled"), None),
+    "ftrl_decoupled": (S.Ftrl(0.05, weight_decay=0.2), None),
+    "muon": (
+        S.Muon(0.02, 0.8, False, "sum", 3.4, -4.7, 2.0, 4, 0.1, factor=0.3, scale="largest", others=S.SGD(0.1, 0.9)),
+        None,
+    ),
+    "muon_added": (
+        S.Muon(
+            0.05,
+            epsilon_placement="added",
+            scale="none",
+            others=S.Adam(0.01),
+            weight_decay=0.2,
+            decay="coupled",
+        ),
+        None,
+    ),
+    "muon_rows": (S.Muon(0.02, others=S.Lion(0.001)), None),
 }
 FLAVOURS = {"torch": TORCH, "keras": KERAS, "neither": NEITHER}
 ROWS = {f"{flavour}-{name}": row for flavour, rows in FLAVOURS.items() for name, row in rows.items()}
@@ -153,11 +201,33 @@ def assert_identical(found: Arrays, expected: Arrays) -> None:
         np.testing.assert_array_equal(found[name], array, strict=True, err_msg=name)
 
 
+# What every optimizer has, ``test_optimizer_extras.py`` varies; the last two have one value that is not refused.
+COMMON = {"maximize", "groups", "accumulate", "average"}
+ALONE = {("Muon", "precision"), ("Rprop", "weight_decay"), ("Rprop", "decay")}
+
+
 def test_the_tables_have_every_value_of_every_field() -> None:
     for cls in S.Optimizer.registry.values():
         rows = [optimizer for optimizer, _ in ROWS.values() if type(optimizer) is cls or cls is S.AdamW]
-        still = {field.name for field in fields(cls) if len({getattr(row, field.name, None) for row in rows}) < 2}
+        own = [field.name for field in fields(cls) if field.name not in COMMON]
+        still = {name for name in own if len({getattr(row, name, None) for row in rows}) < 2}
+        still -= {name for name in still if (cls.__name__, name) in ALONE}
         assert not still, f"{cls.__name__}: {still} never vary"
+        for field, kind in kinds_of(cls).items():
+            words = set(kind.expected.replace("'", "").split(" or ")) if kind.expected.startswith("'") else set()
+            missing = words - {getattr(row, field, None) for row in rows}
+            assert not missing or (cls.__name__, field) in ALONE, f"{cls.__name__}: {field} is never {missing}"
+
+
+@pytest.mark.parametrize(("flavour", "name"), [(flavour, name) for flavour in DEFAULTS for name in DEFAULTS[flavour]])
+def test_two_hundred_steps_of_every_default_agree(both: tuple[Backend, Backend], flavour: str, name: str) -> None:
+    optimizer = DEFAULTS[flavour][name]
+    if isinstance(optimizer, S.Muon) and optimizer.others is None:
+        optimizer = replace(optimizer, others=S.AdamW())
+    (torch, torchs, losses), (keras, kerass, others) = (stock.trained(each, SPEC, optimizer, 200) for each in both)
+    close(keras, torch)
+    close(kerass, torchs)
+    np.testing.assert_allclose(others, losses, rtol=CLOSE)
 
 
 def test_unreached_parameters_keep_still(both: tuple[Backend, Backend]) -> None:
@@ -199,8 +269,8 @@ def stock_of_torch(o: Any, parameters: list[Any]) -> Any:
     if isinstance(o, S.SGD):
         return torch.optim.SGD(parameters, 1.0, o.momentum, o.dampening, o.weight_decay, o.nesterov)
     if isinstance(o, S.Adam):
-        stock = torch.optim.AdamW if isinstance(o, S.AdamW) else torch.optim.Adam
-        return stock(parameters, 1.0, (o.beta1, o.beta2), o.epsilon, o.weight_decay, o.amsgrad)
+        native = torch.optim.AdamW if isinstance(o, S.AdamW) else torch.optim.Adam
+        return native(parameters, 1.0, (o.beta1, o.beta2), o.epsilon, o.weight_decay, o.amsgrad)
     return torch.optim.RMSprop(parameters, 1.0, o.alpha, o.epsilon, o.weight_decay, o.momentum, o.centered)
 
 
@@ -245,6 +315,6 @@ def stock_of_keras(o: Any, clip: S.Clip | None) -> Any:
     if isinstance(o, S.SGD):
         return keras.optimizers.SGD(1.0, o.momentum, o.nesterov, **options)
     if isinstance(o, S.Adam):
-        stock = keras.optimizers.AdamW if isinstance(o, S.AdamW) else keras.optimizers.Adam
-        return stock(1.0, beta_1=o.beta1, beta_2=o.beta2, epsilon=o.epsilon, amsgrad=o.amsgrad, **options)
+        native = keras.optimizers.AdamW if isinstance(o, S.AdamW) else keras.optimizers.Adam
+        return native(1.0, beta_1=o.beta1, beta_2=o.beta2, epsilon=o.epsilon, amsgrad=o.amsgrad, **options)
     return keras.optimizers.RMSprop(1.0, o.alpha, o.momentum, o.epsilon, o.centered, **options)

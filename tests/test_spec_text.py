@@ -14,6 +14,8 @@ from dualnet.specs import zoo
 from dualnet.specs.initializers import Initializer
 from dualnet.specs.layers import Layer
 from dualnet.specs.node import Node
+from dualnet.specs.optimizers import Optimizer
+from dualnet.specs.schedules import Schedule
 from dualnet.specs.spec import Spec
 from dualnet.specs.text import dumps, from_data, loads, read, to_data
 from tests.strategies import conv2d, feature_layers, fill_weight, joins, linear, pointwise, specs, windows
@@ -31,16 +33,16 @@ def test_a_random_spec_survives_toml_and_json_exactly(spec: Spec) -> None:
     assert from_data(json.loads(json.dumps(to_data(spec)))) == spec
 
 
-def test_the_strategies_reach_every_layer_and_initializer() -> None:
+def test_the_strategies_reach_every_entry_of_a_spec() -> None:
     seen: set[str] = set()
 
     @settings(roomy, max_examples=400, derandomize=True, database=None)
     @given(specs(), st.tuples(windows, pointwise, feature_layers, st.sampled_from(joins), conv2d, linear, fill_weight))
     def collect(spec: Spec, parts: tuple[Node, ...]) -> None:
-        seen.update(re.findall(r"(\w+)\(", f"{spec.model} {parts}"))
+        seen.update(re.findall(r"(\w+)\(", f"{spec.model} {spec.training} {parts}"))
 
     collect()
-    assert not {*Layer.registry, *Initializer.registry} - seen
+    assert not {*Layer.registry, *Initializer.registry, *Optimizer.registry, *Schedule.registry} - seen
 
 
 @pytest.mark.parametrize("name", zoo.names())

@@ -181,7 +181,9 @@ def test_normalisations_are_trained_at_every_size(monkeypatch: pytest.MonkeyPatc
 def test_separable_and_bottleneck_nets_are_built_as_their_papers_say() -> None:
     def kernels_of(kind: str) -> list[tuple[int, int, int]]:
         layers = [step.layer for step in separable.net(kind, 1).graph.leaves() if isinstance(step.layer, S.Conv2d)]
-        return [(layer.kernel[0], layer.channels, layer.groups) for layer in layers[1:]]  # behind the stem's 16 channels
+        return [
+            (layer.kernel[0], layer.channels, layer.groups) for layer in layers[1:]
+        ]  # behind the stem's 16 channels
 
     assert kernels_of("standard") == [(3, 32, 1), (3, 64, 1)]
     assert kernels_of("separable") == [(3, 16, 16), (1, 32, 1), (3, 32, 32), (1, 64, 1)]

@@ -1,6 +1,6 @@
 """Training: many steps inside one compiled function over resident data, and the optimizer's state as named arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from dualnet.backends.keras import optimizers
 from dualnet.backends.keras.losses import loss_function
+from dualnet.backends.keras.optimizers.exact import Order
 from dualnet.backends.keras.weights import Carrier
 from dualnet.backends.protocol import Array, Arrays, Progress
 from dualnet.specs.losses import Loss
-from dualnet.specs.optimizers import Clip, Optimizer
+from dualnet.specs.optimizers import Accumulate, Clip, Optimizer, WeightAverage
+from dualnet.specs.optimizers.slots import slots
 
 Held = dict[str, Any]
 
@@ -32,9 +34,13 @@ class Trainer:
         self.variables = [variable for variable, _ in carried.values()]
         self.loss = loss_function(loss)
         self.rate = tf.Variable(optimizer.learning_rate, dtype=tf.float64, trainable=False)
-        self.optimizer = optimizers.make(optimizer, self.rate.value)
-        self.optimizer.build(self.variables)
-        self.used = optimizers.used(optimizer)
+        orders = {name: Order(tuple(variable.shape), carrier) for name, (variable, carrier) in carried.items()}
+        variables = {name: variable for name, (variable, _) in carried.items()}
+        self.optimizers = optimizers.make(optimizer, variables, orders, self.rate.value)
+        self.accumulate, self.average = optimizer.accumulate or Accumulate(1), optimizer.average
+        self.count = tf.Variable(0, dtype=tf.int64, trainable=False)  # batches seen
+        self.gathered = _copies(variables) if self.accumulate.steps > 1 else {}
+        self.averages = _copies(variables) if self.average else {}
         # The data come as arguments: a constant would be traced anew, and kept, for every data set that is held.
         self.compiled = tf.function(self._loop, reduce_retracing=True)
         self.idle: set[str] = set()  # parameters that the loss does not reach; known once a step is traced
@@ -56,7 +62,7 @@ class Trainer:
         return losses.stack(), correct.stack()
 
     def _step(self, data: Held, row: Any, rate: Any) -> Any:
-        with tf.control_dependencies([self.rate.assign(rate), self.mask_step.assign(self.optimizer.iterations.value)]):
+        with tf.control_dependencies([self.rate.assign(rate), self.mask_step.assign(self.count)]):
             inputs = [tf.gather(tensor, row) for tensor in data["inputs"]]
         with tf.GradientTape() as tape:
             outputs = self.model(inputs if len(inputs) > 1 else inputs[0], training=True)
@@ -71,25 +77,73 @@ class Trainer:
 
     def _learn(self, found: list[Any]) -> None:
         """Update the parameters that the loss reaches, as torch does; the others have no gradient, and keep still."""
-        self.idle = {name for name, gradient in zip(self.carried, found, strict=True) if gradient is None}
-        variables = [v for v, gradient in zip(self.variables, found, strict=True) if gradient is not None]
-        gradients = [gradient for gradient in found if gradient is not None]
-        self.optimizer.apply(optimizers.clip(gradients, self.clip) if self.clip else gradients, variables)
+        gradients = {name: gradient for name, gradient in zip(self.carried, found, strict=True) if gradient is not None}
+        self.idle = self.carried.keys() - gradients
+        self.count.assign_add(1)
+        if self.accumulate.steps == 1:
+            self._update(gradients)
+            return
+        for name, gradient in gradients.items():
+            self.gathered[name].assign_add(gradient)
+        due = tf.equal(self.count % self.accumulate.steps, 0)
+        tf.cond(due, lambda: self._update_gathered(list(gradients)), lambda: tf.constant(0))
+
+    def _update_gathered(self, names: list[str]) -> Any:
+        """Move the weights by the gradients gathered so far, and begin to gather anew."""
+        share = self.accumulate.steps if self.accumulate.reduction == "mean" else 1
+        self._update({name: tf.identity(self.gathered[name]) / share for name in names})
+        for name in names:
+            self.gathered[name].assign(tf.zeros_like(self.gathered[name]))
+        return tf.constant(0)
+
+    def _update(self, gradients: dict[str, Any]) -> None:
+        if self.clip:
+            gradients = dict(zip(gradients, optimizers.clip(list(gradients.values()), self.clip), strict=True))
+        for optimizer, names in self.optimizers.items():
+            own = [name for name in names if name in gradients]
+            optimizer.apply([gradients[name] for name in own], [self.carried[name][0] for name in own])
+        if self.average:
+            self._average(self.average, self.count // self.accumulate.steps)
+
+    def _average(self, rule: WeightAverage, updates: Any) -> None:
+        for name, (variable, _) in self.carried.items():
+            mean, p = self.averages[name], variable.value
+            mean.assign(tf.where(updates > 1, rule.momentum * mean + (1.0 - rule.momentum) * p, p))
+            if rule.overwrite_every:
+                variable.assign(tf.where(tf.equal(updates % rule.overwrite_every, 0), mean, p))
+
+    def _slots(self) -> Iterator[tuple[str, Any, bool]]:
+        """Yield every slot by ``parameter/slot``, its variable, and whether its entries lie as the parameter's do."""
+        for optimizer, names in self.optimizers.items():
+            for name, own in zip(names, optimizer.slots, strict=True):
+                shaped = slots(optimizer.spec, optimizer.order(self.carried[name][0]).shape)
+                yield from ((f"{name}/{slot}", own[slot], shaped[slot].shape is None) for slot in own)
+        yield from ((f"{name}/gathered", variable, True) for name, variable in self.gathered.items())
+        yield from ((f"{name}/average", variable, True) for name, variable in self.averages.items())
 
     def slots(self) -> Arrays:
         """Return the optimizer's state by ``parameter/slot``, and ``step``."""
-        found: Arrays = {"step": np.array(int(self.optimizer.iterations.numpy()), dtype=np.int64)}
-        for name, (variable, carrier) in self.carried.items():
-            for slot in sorted(self.used) if name not in self.idle else ():
-                value = self.optimizer.slot(variable, slot).numpy()
-                found[f"{name}/{slot}"] = np.ascontiguousarray(carrier.to_spec(value))
+        count = int(self.count.numpy())
+        found: Arrays = {"step": np.array(count, dtype=np.int64)}
+        for full, variable, shaped in self._slots():
+            name, _, slot = full.rpartition("/")
+            moot = {"average": count < self.accumulate.steps, "gathered": count % self.accumulate.steps == 0}
+            if not moot.get(slot, False) and (name not in self.idle or slot == "average"):
+                value = variable.numpy()
+                found[full] = np.ascontiguousarray(self.carried[name][1].to_spec(value)) if shaped else value
         return found
 
     def load_slots(self, slots: Mapping[str, Array]) -> None:
         """Put the optimizer's state back."""
-        self.optimizer.iterations.assign(int(slots["step"]))
-        for full, value in slots.items():
-            name, _, slot = full.partition("/")
-            if slot:
-                variable, carrier = self.carried[name]
-                self.optimizer.slot(variable, slot).assign(carrier.to_keras(value))
+        self.count.assign(int(slots["step"]))
+        for optimizer in self.optimizers:
+            optimizer.iterations.assign(int(slots["step"]) // self.accumulate.steps)
+        for full, variable, shaped in self._slots():
+            if full in slots:
+                carrier = self.carried[full.rpartition("/")[0]][1]
+                variable.assign(carrier.to_keras(slots[full]) if shaped else slots[full])
+
+
+def _copies(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variable of zeros beside each."""
+    return {name: tf.Variable(tf.zeros_like(variable.value), trainable=False) for name, variable in variables.items()}

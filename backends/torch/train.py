@@ -1,6 +1,6 @@
 """Training: steps over resident data, a gather of indices each, and the optimizer's state as named arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from dualnet.backends.torch import optimizers
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.losses import loss_function
 from dualnet.specs.losses import Loss
-from dualnet.specs.optimizers import Clip, Optimizer
+from dualnet.specs.optimizers import Accumulate, Clip, Optimizer, WeightAverage
 
 Held = dict[str, Any]
 
@@ -25,9 +25,13 @@ class Trainer:
     ):
         self.model, self.named, self.clip = model, named, clip
         self.loss = loss_function(loss)
-        self.optimizer = optimizers.make(optimizer, named.values())
+        self.optimizers = optimizers.make(optimizer, named)
+        self.accumulate, self.average = optimizer.accumulate or Accumulate(1), optimizer.average
+        self.averages: dict[str, Tensor] = {}
         self.dropouts = [module for module in model.modules() if isinstance(module, SharedDropout)]
         self.count = 0
+        for parameter in named.values():
+            parameter.grad = None
 
     def steps(self, data: Held, indices: Tensor, rates: Array) -> Progress:
         """Take one step on each row of indices."""
@@ -46,45 +50,87 @@ class Trainer:
     def _step(self, data: Held, row: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         for module in self.dropouts:
             module.step = self.count
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         outputs = self.model(*(tensor[row] for tensor in data["inputs"]))
         first = outputs[0] if isinstance(outputs, tuple) else outputs
         soft = data["soft"]
         loss = self.loss(first, data["targets"][row], None if soft is None else soft[row])
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.clip:
-            optimizers.clip([p.grad for p in self.named.values() if p.grad is not None], self.clip)
-        self.optimizer.step()
         self.count += 1
+        if self.count % self.accumulate.steps == 0:
+            self._update(rate)
         labels = data["labels"]
         hits = torch.zeros((), dtype=torch.int64) if labels is None else (first.argmax(1) == labels[row]).sum()
         return loss.detach(), hits
 
+    @property
+    def updates(self) -> int:
+        """How often the weights have moved."""
+        return self.count // self.accumulate.steps
+
+    def _update(self, rate: float) -> None:
+        """Move the weights by the gradients gathered so far, and begin to gather anew."""
+        reached = [p.grad for p in self.named.values() if p.grad is not None]
+        if self.accumulate.reduction == "mean" and self.accumulate.steps > 1:
+            for gradient in reached:
+                gradient.div_(self.accumulate.steps)
+        if self.clip:
+            optimizers.clip(reached, self.clip)
+        for optimizer in self.optimizers:
+            group = optimizer.param_groups[0]
+            group["lr"] = rate * group["rate_factor"]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self._average(self.average)
+
+    @torch.no_grad()
+    def _average(self, rule: WeightAverage) -> None:
+        for name, p in self.named.items():
+            mean = self.averages.setdefault(name, p.detach().clone())
+            if self.updates > 1:
+                mean.copy_(rule.momentum * mean + (1.0 - rule.momentum) * p)
+            if rule.overwrite_every and self.updates % rule.overwrite_every == 0:
+                p.copy_(mean)
+
+    def _states(self) -> Iterator[tuple[str, nn.Parameter, torch.optim.Optimizer]]:
+        """Yield every parameter with its name and its optimizer."""
+        names = {id(p): name for name, p in self.named.items()}
+        for optimizer in self.optimizers:
+            for p in optimizer.param_groups[0]["params"]:
+                yield names[id(p)], p, optimizer
+
     def slots(self) -> Arrays:
         """Return the optimizer's state by ``parameter/slot``, and ``step``."""
         found: Arrays = {"step": np.array(self.count, dtype=np.int64)}
-        for name, parameter in self.named.items():
-            for slot, value in self.optimizer.state.get(parameter, {}).items():
+        for name, p, optimizer in self._states():
+            kept = {optimizers.SLOTS.get(slot, slot): value for slot, value in optimizer.state.get(p, {}).items()}
+            kept |= {"average": self.averages[name]} if name in self.averages else {}
+            kept |= {"gathered": p.grad} if self.accumulate.steps > 1 and p.grad is not None else {}
+            for slot, value in kept.items():
                 if slot != "step" and isinstance(value, Tensor):
-                    found[f"{name}/{optimizers.SLOTS.get(slot, slot)}"] = value.detach().cpu().numpy().copy()
+                    found[f"{name}/{slot}"] = value.detach().cpu().numpy().copy()
         return found
 
     def load_slots(self, slots: Mapping[str, Array]) -> None:
         """Put the optimizer's state back."""
         self.count = int(slots["step"])
-        native = isinstance(self.optimizer, optimizers.Flavoured)
-        names = {} if native else {ours: theirs for theirs, ours in optimizers.SLOTS.items()}
+        live = {name: (p, optimizer) for name, p, optimizer in self._states()}
         for full, value in slots.items():
             name, _, slot = full.partition("/")
             if slot:
-                parameter = self.named[name]
-                state = self.optimizer.state[parameter]
-                state[names.get(slot, slot)] = torch.as_tensor(
-                    value, dtype=parameter.dtype, device=parameter.device
-                ).clone()
-                if not native:
-                    state["step"] = torch.tensor(float(self.count))
-        if isinstance(self.optimizer, optimizers.Flavoured):
-            self.optimizer.count = self.count
+                self._put(name, slot, *live[name], value)
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, optimizers.Flavoured):
+                optimizer.count = self.updates
+
+    def _put(self, name: str, slot: str, p: nn.Parameter, optimizer: torch.optim.Optimizer, value: Array) -> None:
+        tensor = torch.as_tensor(value, device=p.device).clone()
+        if slot == "average":
+            self.averages[name] = tensor
+        elif slot == "gathered":
+            p.grad = tensor
+        elif isinstance(optimizer, optimizers.Flavoured):
+            optimizer.slot(p, slot).copy_(tensor)
+        else:
+            names = {ours: theirs for theirs, ours in optimizers.SLOTS.items()}
+            optimizer.state[p] |= {names.get(slot, slot): tensor, "step": torch.tensor(float(self.updates))}

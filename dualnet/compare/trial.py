@@ -11,7 +11,8 @@ from dualnet.compare.pair import Pair, Side
 from dualnet.specs.draw import normal
 from dualnet.specs.graph import Step
 from dualnet.specs.losses import Distillation, classifies, dense
-from dualnet.specs.optimizers import SGD, learning_rates
+from dualnet.specs.optimizers import SGD
+from dualnet.specs.rates import learning_rates
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 

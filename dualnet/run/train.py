@@ -18,7 +18,8 @@ from dualnet.run.plan import Epoch, Progress, Settings, silent
 from dualnet.specs.draw import uniform
 from dualnet.specs.layers import BatchNorm1d, BatchNorm2d
 from dualnet.specs.losses import Distillation, Loss, classifies
-from dualnet.specs.optimizers import learning_rates
+from dualnet.specs.rates import learning_rates
+from dualnet.specs.schedules import Plateau, Schedule
 from dualnet.specs.spec import Spec
 
 # Steps sent to a session at once: enough that the border costs nothing, few enough that progress is seen to move.
@@ -98,7 +99,29 @@ def train_session(
             curves = (trained.history, trained.losses, trained.accuracies)
             checkpoints.save(checkpoint, session, identity, *curves)
         watch(name, trained)
+    if training.optimizer.average and training.optimizer.average.finish == "average":
+        session.load(averaged(session))
     return trained
+
+
+def averaged(session: Session) -> Arrays:
+    """Return the weights, those that the optimizer averages replaced by their means so far."""
+    means = {name: mean for name, mean in session.slots().items() if name.endswith("/average")}
+    return session.weights() | {name.rpartition("/")[0]: mean for name, mean in means.items()}
+
+
+def watched(schedule: Schedule | None, history: Iterable[Epoch]) -> list[float]:
+    """Return what a plateau watches, of every epoch. Raises ``SpecError`` if nobody takes it."""
+    if not isinstance(schedule, Plateau):
+        return []
+    found = [getattr(epoch, schedule.watch) for epoch in history]
+    if any(value is None for value in found):
+        msg = (
+            f"Plateau: {schedule.watch} is not taken in this run. Watch 'loss', or give the data a validation part "
+            "(data.split)."
+        )
+        raise SpecError(msg)
+    return found
 
 
 def _refuse_varied(spec: Spec, feed: Feed) -> None:
@@ -126,9 +149,11 @@ def _epoch(
     pieces = [full[at : at + CHUNK] for at in range(0, len(full), CHUNK)] + ([rest[None]] if len(rest) else [])
     steps = len(full) + bool(len(rest))
     done, loss, correct, seconds = 0, 0.0, 0, 0.0
+    optimizer, schedule = spec.training.optimizer, spec.training.schedule
+    seen = watched(schedule, trained.history)
     for piece in pieces:
         progress(name, epoch * steps + done, spec.training.epochs * steps, f"epoch {epoch + 1}")
-        rates = learning_rates(spec.training.optimizer, spec.training.schedule, epoch * steps + done, len(piece))
+        rates = learning_rates(optimizer, schedule, epoch * steps + done, len(piece), steps, seen)
         start = time.perf_counter()
         result = trained.session.steps("train", piece, rates)
         seconds += time.perf_counter() - start
