@@ -8,6 +8,10 @@ STAMP := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | 
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Tests run file by file in so many processes; each takes a core and 1.5 GB, for both frameworks.
+JOBS ?= 2
+SPLIT = -n $(JOBS) --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help dev demo test test-all lint types ci clean
 
@@ -20,10 +24,10 @@ demo: $(STAMP) ## train one model in both frameworks and compare
 	$(BIN)/dualnet demo
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPLIT)
 
 test-all: $(STAMP) ## run the tests, the slow ones too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(SPLIT) -m "slow or not slow"
 
 lint: $(STAMP) ## check format and style
 	$(BIN)/ruff format --check .
