@@ -160,13 +160,13 @@ def test_results_of_several_verbs_share_a_page(inside, nets, tmp_path: Path, cap
 
 
 def test_training_resumes_from_where_it_was_and_explain_reads_it(inside, nets, tmp_path: Path, capsys) -> None:
-    words = words_of("train {cnn} --limit 50 --quiet --out {tmp}/run", nets, tmp_path)
+    words = words_of("train {cnn} --limit 50 --quiet --backend torch --out {tmp}/run", nets, tmp_path)
     assert main([*words, "--epochs", "1"]) == 0
     assert main([*words, "--epochs", "2"]) == 2
     assert "run holds checkpoints of an earlier run. Add --resume to go on" in capsys.readouterr().err
     assert main([*words, "--epochs", "2", "--resume"]) == 0
-    assert len(load(tmp_path / "run" / "train.json").data["losses"]["keras"]) == 2
-    line = "explain {cnn} --limit 50 --weights {tmp}/run --trained-by each --method saliency --quiet"
+    assert len(load(tmp_path / "run" / "train.json").data["losses"]["torch"]) == 2
+    line = "explain {cnn} --limit 50 --backend torch --weights {tmp}/run --trained-by each --method saliency --quiet"
     assert main(words_of(line, nets, tmp_path)) == 0
     assert "each its own training" in capsys.readouterr().out
 
@@ -244,6 +244,7 @@ def test_bad_input_exits_2_with_one_line_and_leaves_nothing(
     assert not (tmp_path / "r.json").exists()
 
 
+@pytest.mark.slow
 def test_experiments_run_in_workers_as_a_user_starts_them(tmp_path: Path) -> None:
     """End to end: both frameworks in processes of their own."""
     command = [sys.executable, "-m", "dualnet", "fit", "sine", "--hidden", "4", "--epochs", "1", "--out", str(tmp_path)]

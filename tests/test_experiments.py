@@ -25,6 +25,7 @@ from dualnet.experiments.prediction import predict
 from dualnet.experiments.signals import Profile, signal
 from dualnet.experiments.statistics import difference, mean
 from dualnet.experiments.summaries import summary
+from dualnet.experiments.trained import weights_of
 from dualnet.experiments.training import train
 from dualnet.report.exhibits import Histogram, Lines, Pictures, Table
 from dualnet.report.result import Result
@@ -362,6 +363,20 @@ def test_predict_is_softmax_of_the_logits(kept: Path, both: tuple[Backend, Backe
             assert [row[column].endswith("*") for row in table.rows].index(True) == hard
             assert [row[0].endswith("<- label") for row in table.rows].index(True) == fed.test.labels[at]
     assert " at T=2.5" in found.title
+
+
+def test_each_side_has_its_own_weights_or_both_those_of_one(kept: Path, tmp_path: Path, both: Any) -> None:
+    """Of two steps from one start both checkpoints may be the same to the bit: keras's is made another."""
+    fed, held = feed(CNN, limit=50), {}
+    for name, factor in (("torch", 1.0), ("keras", 1.5)):
+        arrays, metadata = store.load(kept / f"{name}.safetensors")
+        held[name] = {key: array * factor for key, array in arrays.items()}
+        store.save(tmp_path / f"{name}.safetensors", held[name], metadata)
+    for by, whose in {"each": ("torch", "keras"), "torch": ("torch", "torch"), "keras": ("keras", "keras")}.items():
+        found = weights_of(CNN, fed, Bench(), by, tmp_path)
+        assert list(found) == ["torch", "keras"]
+        for weights, name in zip(found.values(), whose, strict=True):
+            np.testing.assert_array_equal(weights["head.weight"], held[name]["weights/head.weight"])
 
 
 def test_one_file_of_weights_serves_both_sides(kept: Path, both: Any) -> None:
