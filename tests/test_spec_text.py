@@ -18,7 +18,17 @@ from dualnet.specs.optimizers import Optimizer
 from dualnet.specs.schedules import Schedule
 from dualnet.specs.spec import Spec
 from dualnet.specs.text import dumps, from_data, loads, read, to_data
-from tests.strategies import conv2d, feature_layers, fill_weight, image_layers, linear, specs
+from tests.strategies import (
+    conv2d,
+    feature_layers,
+    fill_weight,
+    image_layers,
+    linear,
+    muons,
+    optimizers,
+    schedules,
+    specs,
+)
 
 # Growing a spec draws much and filters nothing; the two checks below are about speed, not about what is proved.
 roomy = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
@@ -37,7 +47,7 @@ def test_the_strategies_reach_every_entry_of_a_spec() -> None:
     seen: set[str] = set()
 
     @settings(roomy, max_examples=300, derandomize=True, database=None)
-    @given(specs(), st.tuples(image_layers, feature_layers, conv2d, linear, fill_weight))
+    @given(specs(), st.tuples(image_layers, feature_layers, conv2d, linear, fill_weight, optimizers | muons, schedules))
     def collect(spec: Spec, parts: tuple[Node, ...]) -> None:
         seen.update(re.findall(r"(\w+)\(", f"{spec.model} {spec.training} {parts}"))
 
