@@ -18,7 +18,19 @@ from dualnet.specs.optimizers import Optimizer
 from dualnet.specs.schedules import Schedule
 from dualnet.specs.spec import Spec
 from dualnet.specs.text import dumps, from_data, loads, read, to_data
-from tests.strategies import conv2d, feature_layers, fill_weight, joins, linear, pointwise, specs, windows
+from tests.strategies import (
+    conv2d,
+    feature_layers,
+    fill_weight,
+    joins,
+    linear,
+    muons,
+    optimizers,
+    pointwise,
+    schedules,
+    specs,
+    windows,
+)
 
 # Growing a spec draws much and filters nothing; the two checks below are about speed, not about what is proved.
 roomy = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
@@ -36,8 +48,10 @@ def test_a_random_spec_survives_toml_and_json_exactly(spec: Spec) -> None:
 def test_the_strategies_reach_every_entry_of_a_spec() -> None:
     seen: set[str] = set()
 
+    layers = st.tuples(windows, pointwise, feature_layers, st.sampled_from(joins), conv2d, linear)
+
     @settings(roomy, max_examples=400, derandomize=True, database=None)
-    @given(specs(), st.tuples(windows, pointwise, feature_layers, st.sampled_from(joins), conv2d, linear, fill_weight))
+    @given(specs(), st.tuples(layers, fill_weight, optimizers | muons, schedules))
     def collect(spec: Spec, parts: tuple[Node, ...]) -> None:
         seen.update(re.findall(r"(\w+)\(", f"{spec.model} {spec.training} {parts}"))
 

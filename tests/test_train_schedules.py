@@ -23,7 +23,7 @@ STEPS = 5  # an epoch: 300 examples by 60
 
 def spec(**changes: Any) -> S.Spec:
     layers = S.Sequential(S.Flatten(), S.Linear(12), S.Tanh(), S.Linear(10))
-    return S.Spec("small", layers, (1, 8, 8), data=DATA, training=S.Training(batch_size=60, **changes))
+    return S.Spec("small", layers, (1, 28, 28), data=DATA, training=S.Training(batch_size=60, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -84,5 +84,5 @@ def test_training_ends_with_the_weights_or_their_average(backend: Backend, fed: 
     session = run(backend, wanted, fed).session
     means = averaged(session)
     apart = max(np.abs(means[name] - array).max() for name, array in session.weights().items())
-    assert (apart == 0) is (finish == "average")
+    assert bool(apart == 0) is (finish == "average")
     assert sorted(means) == sorted(session.weights())
