@@ -10,25 +10,32 @@ from dualnet.compare.stages.steps import silent_parameters
 from dualnet.compare.trial import examples, trained
 from dualnet.compare.verdict import relative
 from dualnet.specs import Spec, zoo
-from dualnet.specs.optimizers import FLAVOURS
+from dualnet.specs.optimizers import FLAVOURS, AdamW, Muon, Rprop
 
 STEPS = 200
-CASES = [(flavour, name) for flavour, family in FLAVOURS.items() for name in family]
+# An optimizer that takes entries one by one cannot tell a convolution's from others; the common and the rest do both.
+WHOLE = {"SGD", "Adam", "AdamW", "RMSprop", "Adafactor", "Muon", "Lamb"}
+CASES = [("fashion_mlp", flavour, name) for flavour, family in FLAVOURS.items() for name in family]
+CASES += [("fashion_cnn", flavour, name) for _, flavour, name in CASES if name in WHOLE]
 
 
 def with_optimizer(spec: Spec, flavour: str, name: str) -> Spec:
     """Return a spec with an optimizer at the rate of 1e-3.
 
     PyTorch's own default of RMSprop, 1e-2, kills every hidden unit of the network within a few steps; what is left
-    then divides rounding by rounding (4e-9 was seen), and says nothing about the optimizer.
+    then divides rounding by rounding (4e-9 was seen), and says nothing about the optimizer. So does Rprop with its own
+    step sizes: it fits all examples to a loss of 0 in 30 steps (1e-12 in 200 with sizes up to 1e-3), and then goes by
+    the sign of what is left, which is rounding; with sizes up to 1e-4 the loss is 1.2 after 200.
     """
-    return replace(
-        spec, training=replace(spec.training, optimizer=replace(FLAVOURS[flavour][name], learning_rate=1e-3))
-    )
+    optimizer = replace(FLAVOURS[flavour][name], learning_rate=1e-3)
+    if isinstance(optimizer, Rprop):
+        optimizer = replace(optimizer, learning_rate=1e-4, most=1e-4)
+    if isinstance(optimizer, Muon) and optimizer.others is None:
+        optimizer = replace(optimizer, others=AdamW(1e-3))
+    return replace(spec, training=replace(spec.training, optimizer=optimizer))
 
 
-@pytest.mark.parametrize(("flavour", "name"), CASES)
-@pytest.mark.parametrize("network", ["fashion_mlp", "fashion_cnn"])
+@pytest.mark.parametrize(("network", "flavour", "name"), CASES)
 def test_both_sides_stay_together(network: str, flavour: str, name: str) -> None:
     spec = with_optimizer(zoo.load(network), flavour, name)
     pair = Pair(Side("torch", "torch", spec), Side("keras", "keras", spec), size=16)
