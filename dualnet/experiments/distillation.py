@@ -281,14 +281,16 @@ def _scores(sides: Mapping[str, Side], same: Mapping[str, Equivalence]) -> Table
 
 
 def _bars(sides: Mapping[str, Side], bench: Bench) -> Bars:
-    roles = tuple(next(iter(sides.values())).scores)
+    """Return each cell's gain over the student alone, from zero: accuracies themselves all look alike."""
+    roles = tuple(role for role in next(iter(sides.values())).scores if role != ALONE)
     groups = []
     for name, side in sides.items():
-        means: list[Mean] = [mean(side.scores[role]) for role in roles]
-        values, lows, highs = ([100 * getattr(m, part) for m in means] for part in ("value", "low", "high"))
-        spans = (numbers(lows), numbers(highs)) if means[0].count > 1 else ((), ())
+        gains = [difference(side.scores[role], side.scores[ALONE]) for role in roles]
+        values, lows, highs = ([100 * getattr(gain, part) for gain in gains] for part in ("value", "low", "high"))
+        spans = (numbers(lows), numbers(highs)) if gains[0].count > 1 else ((), ())
         groups.append(Group(name, numbers(values), *spans, dashed=bench.dashed(name)))
-    return Bars("Test accuracy of the students", roles, "accuracy, %", tuple(groups))
+    names = tuple(role.partition(", ")[2] for role in roles)
+    return Bars("Gain over the student alone", names, "test accuracy, points", tuple(groups))
 
 
 def _softened(sides: Mapping[str, Side], fed: Feed, sample: int, grid: Grid, bench: Bench) -> list[Any]:

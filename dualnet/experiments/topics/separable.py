@@ -79,7 +79,10 @@ def separable(*, epochs: int = 1, limit: int | None = None, bench: Bench = HERE)
         Group(side, numbers([100 * (last[name].test_accuracy or 0.0) for name in specs]), dashed=bench.dashed(side))
         for side, last in found.last.items()
     )
-    note = "s: seconds of the last epoch's training steps, of one thread, both backends at work at the same time"
+    note = (
+        "one seed, and nets as small scatter by some points after an epoch; s: seconds of the last epoch's training "
+        "steps, of one thread, both backends at work at the same time"
+    )
     return Result(
         "blocks_separable",
         "Standard, bottleneck and separable convolutions",
