@@ -177,11 +177,13 @@ def test_the_command_line_runs_the_files_that_the_user_names(spec: S.Spec, tmp_p
         "9,",
         "6)",
         "0",
+        "0",
         "CenteredLayer",
         "(N,",
         "9,",
         "6,",
         "4)",
+        "0",
         "0",
     ]
 

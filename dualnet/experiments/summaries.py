@@ -66,12 +66,12 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
 def _seen(facts: LayerFacts, made: Arrays, weight: Array | None) -> Seen:
     """Return a layer as it was seen: a kernel is used once for each position of its output."""
     path = facts["path"]
-    shape = tuple(int(size) for size in made[path].shape[1:])
+    shape = made[path].shape[1:]  # in the spec's order; the facts have the order of memory
     work = 0
     if weight is not None and weight.ndim > 1:
         channels = shape[0] if weight.ndim > 2 else shape[-1]
         work = weight.size * (math.prod(shape) // channels)
-    return Seen(path, facts["kind"], shape, facts["parameters"], work)
+    return Seen(path, facts["kind"], tuple(facts["shape"]), facts["parameters"], work)
 
 
 def _sizes(net: Spec, seen: Mapping[str, list[Seen]], bench: Bench) -> Table:
