@@ -44,6 +44,15 @@ CNN = S.Spec(
 )
 
 
+class Inside(Here):
+    """Workers that are this process: a framework takes seconds to start, and here it has started already."""
+
+    def __enter__(self) -> "Inside":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
 class Changed:
     """A session of which one verb answers otherwise; ``change`` is given the session and the verb's own answer."""
 

@@ -26,6 +26,7 @@ from dualnet.report.result import load as load_result
 from dualnet.run.hosts import Here
 from dualnet.specs import text, zoo
 from tests import gallery
+from tests.benches import Inside
 
 COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python --quiet --help"
 # Every word of the command line. A new one is a decision: write it here too.
@@ -58,15 +59,6 @@ SMALL = S.Spec(
     data=DIGITS,
     training=S.Training(optimizer=S.Adam(0.01), batch_size=64, epochs=2),
 )
-
-
-class Inside(Here):
-    """Workers that are this process: a framework takes seconds to start, and here it has started already."""
-
-    def __enter__(self) -> "Inside":
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
 
 
 @pytest.fixture

@@ -12,19 +12,9 @@ from dualnet.backends import Backend
 from dualnet.cli import common, main
 from dualnet.experiments.topics import pictures
 from dualnet.report.result import load
-from dualnet.run.hosts import Here
 from dualnet.specs import text
 from dualnet.specs.spec import Spec
-from tests.benches import CNN, MLP, Changed
-
-
-class Inside(Here):
-    """Workers that are this process."""
-
-    def __enter__(self) -> "Inside":
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
+from tests.benches import CNN, MLP, Changed, Inside
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from dualnet.data import load_dataset
 from dualnet.diagnose.signal import LayerSignal
 from dualnet.errors import SpecError, WeightsError
 from dualnet.experiments.bench import Bench
-from dualnet.experiments.explanation import explain, gap
+from dualnet.experiments.explanation import explain
 from dualnet.experiments.forecast import announcement, spoken
 from dualnet.experiments.given import each, samples_of, some, within
 from dualnet.experiments.initialisation import init
 from dualnet.experiments.prediction import predict
 from dualnet.experiments.signals import Profile, signal
-from dualnet.experiments.statistics import difference, mean
+from dualnet.experiments.statistics import difference, mean, relative_gap
 from dualnet.experiments.summaries import summary
 from dualnet.experiments.trained import weights_of
 from dualnet.experiments.training import train
@@ -327,9 +327,9 @@ def test_maps_that_differ_are_divergent_and_each_its_own_training_is_no_verdict(
 
 def test_the_gap_of_maps() -> None:
     left, right = np.array([[[1.0, -4.0]]]), np.array([[[1.5, -4.0]]])
-    assert gap([left, right]) == 0.125
-    assert gap([left * 0, left * 0]) == 0.0
-    assert math.isnan(gap([left, left * math.nan]))
+    assert relative_gap(left, right) == 0.125
+    assert relative_gap(left * 0, left * 0) == 0.0
+    assert math.isnan(relative_gap(left, left * math.nan))
 
 
 def test_a_method_that_a_net_is_not_built_for_is_left_out(both: Any) -> None:

@@ -18,7 +18,8 @@ from dualnet.errors import SpecError
 from dualnet.experiments import exhibits as show
 from dualnet.experiments.bench import Bench
 from dualnet.experiments.clipping import Run, clip
-from dualnet.experiments.distillation import Side, _agreement, _equivalent, _gains, distill
+from dualnet.experiments.distillation import distill
+from dualnet.experiments.distilled import Side, _agreement, _equivalent, _gains
 from dualnet.experiments.fitting import TARGETS, fit
 from dualnet.experiments.starting import starts
 from dualnet.experiments.training import train

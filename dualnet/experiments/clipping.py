@@ -78,7 +78,7 @@ def clip(
     count = len(cells)
     bench.say(
         forecast.announcement(
-            f"{net.name}: {count} trainings of {steps} steps on each backend", count * forecast.training(net, steps)
+            f"{net.name}: {count} trainings of {steps} steps on each backend", count * forecast.stepping(net, steps)
         )
     )
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=steps * net.training.batch_size)

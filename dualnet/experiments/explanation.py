@@ -10,6 +10,7 @@ from dualnet.errors import SpecError, did_you_mean
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement, passes
 from dualnet.experiments.given import samples_of, some, spec_of, within
+from dualnet.experiments.statistics import relative_gap
 from dualnet.experiments.trained import seconds, weights_of
 from dualnet.explain.maps import METHODS, Asked, Maps
 from dualnet.report.exhibits import Pictures, Table, picture
@@ -95,7 +96,7 @@ def _result(
     by: str,
     bench: Bench,
 ) -> Result:
-    gaps = {method: gap(list(sides.values())) for method, sides in maps.items() if len(sides) == 2}
+    gaps = {method: relative_gap(*sides.values()) for method, sides in maps.items() if len(sides) == 2}
     says = [
         f"{method}: the two sides' maps differ by {value:.1e} of the largest value" for method, value in gaps.items()
     ]
@@ -118,13 +119,6 @@ def _result(
             "by": by,
         },
     )
-
-
-def gap(sides: Sequence[Maps]) -> float:
-    """Return the largest difference of two sides' maps over the largest value of either; 0 where both are all zero."""
-    left, right = sides
-    largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
-    return float(np.abs(left - right).max()) / largest if largest else 0.0
 
 
 def _decisions(scores: Mapping[str, Any], truth: Any, wanted: Sequence[int], fed: Feed) -> Table:

@@ -47,8 +47,7 @@ def starts(
     """
     net, names = spec_of(spec), some(initializers, str, "initializers")
     specs = {name: lsuv.prepared(net) if name == lsuv.NAME else vary.started(net, name) for name in names}
-    steps = net.training.epochs * -(-(limit or 60_000) // net.training.batch_size)
-    effort = len(names) * forecast.training(net, steps)
+    effort = len(names) * forecast.training(net, limit)
     bench.say(forecast.announcement(f"{net.name}: trained from {len(names)} starts on each backend", effort))
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=limit)
     made = bench.each(lambda side: {name: _train(side, name, each, fed, bench) for name, each in specs.items()})

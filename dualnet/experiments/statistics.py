@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dualnet.backends.protocol import Array
+
 CONFIDENCE = 0.95
 
 
@@ -45,3 +47,9 @@ def mean(values: Sequence[float]) -> Mean:
 def difference(after: Sequence[float], before: Sequence[float]) -> Mean:
     """Return the mean paired difference with its 95 % interval."""
     return mean([a - b for a, b in zip(after, before, strict=True)])
+
+
+def relative_gap(left: Array, right: Array) -> float:
+    """Return the largest difference of two arrays over the largest value of either; 0 where both are all zero."""
+    largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    return float(np.abs(left - right).max()) / largest if largest else 0.0

@@ -16,10 +16,7 @@ EACH = "each"
 
 def seconds(spec: Spec, weights: Path | None, limit: int | None) -> float:
     """Return how long it will take to have the trained network."""
-    if weights is not None:
-        return 0.0
-    steps = spec.training.epochs * -(-(limit or 60_000) // spec.training.batch_size)
-    return forecast.training(spec, steps)
+    return 0.0 if weights is not None else forecast.training(spec, limit)
 
 
 def weights_of(spec: Spec, fed: Feed, bench: Bench, by: str = EACH, source: Path | None = None) -> dict[str, Arrays]:

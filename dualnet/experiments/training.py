@@ -35,8 +35,8 @@ def train(
     (backend, what is trained so far). Raises ``SpecError``, ``DataError`` or ``WeightsError``.
     """
     net = spec_of(spec)
-    steps = net.training.epochs * -(-(limit or 60_000) // net.training.batch_size)
-    bench.say(forecast.announcement(f"{net.name}: {steps:,} steps on each backend", forecast.training(net, steps)))
+    what = f"{net.name}: {forecast.steps(net, limit):,} steps on each backend"
+    bench.say(forecast.announcement(what, forecast.training(net, limit)))
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=limit)
     settings = bench.settings(out=out, resume=resume)
     trained = training.train(bench.host, bench.backends, net, fed, settings, bench.progress, watch)

@@ -25,7 +25,7 @@ SHOWN, MEASURED = 8, 1000
 
 def augment(*, bench: Bench = HERE, **_: Any) -> Result:
     """Show each augmentation on some images, and what it does to the pixels' mean and standard deviation."""
-    bench.say(announcement(f"{len(KINDS)} augmentations of {MEASURED:,} images", -10.0))
+    bench.say(announcement(f"{len(KINDS)} augmentations of {MEASURED:,} images", 0.0, start=0.0))
     plain, source = images(MEASURED)
     cells, rows = [], []
     for name, how in KINDS.items():

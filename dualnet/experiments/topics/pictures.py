@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from dualnet.backends.protocol import Array
 from dualnet.compare.tolerance import SAME
 from dualnet.data import load_dataset, to_float
+from dualnet.experiments.statistics import relative_gap
 from dualnet.run.feed import resized
 
 SET = "fashion_mnist"
@@ -23,6 +22,5 @@ def agreement(sides: Mapping[str, Array]) -> tuple[float, str]:
     """Return the largest gap of two sides over the largest value, and the verdict; NaN and "" for one side."""
     if len(sides) != 2:
         return float("nan"), ""
-    left, right = sides.values()
-    gap = float(np.abs(left - right).max() / max(float(np.abs(left).max()), 1e-300))
+    gap = relative_gap(*sides.values())
     return gap, "equal" if gap < SAME else "divergent"

@@ -21,9 +21,7 @@ class Trained:
 
 def trained(what: str, specs: Mapping[str, Spec], limit: int | None, bench: Bench) -> Trained:
     """Train every variant on every backend, on the same images in the same order."""
-    count = limit or 60_000
-    steps = {name: spec.training.epochs * -(-count // spec.training.batch_size) for name, spec in specs.items()}
-    bench.say(forecast.announcement(what, sum(forecast.training(spec, steps[name]) for name, spec in specs.items())))
+    bench.say(forecast.announcement(what, sum(forecast.training(spec, limit) for spec in specs.values())))
     fed = feed(next(iter(specs.values())), dtype=bench.dtype, seed=bench.seed, limit=limit)
 
     def side(backend: str) -> dict[str, Epoch]:
