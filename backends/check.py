@@ -6,10 +6,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from dualnet.backends.precision import HALVES, PRECISIONS
 from dualnet.errors import DeviceError, SpecError, WeightsError, did_you_mean
 from dualnet.specs.spec import Spec
-
-DTYPES = ("float32", "float64")
 
 
 def device(name: str) -> int | None:
@@ -19,14 +18,6 @@ def device(name: str) -> int | None:
         msg = f"device must be cpu, gpu or cuda:N. Received: {name!r}"
         raise DeviceError(msg)
     return None if name == "cpu" else int(found[3] or 0)
-
-
-def dtype(name: str) -> str:
-    """Return the name of a precision. Raises ``DeviceError`` for one that is not offered."""
-    if name not in DTYPES:
-        msg = f"dtype must be {' or '.join(DTYPES)}. Received: {name!r}"
-        raise DeviceError(msg)
-    return name
 
 
 def weights(spec: Spec, arrays: Mapping[str, Any]) -> None:
@@ -45,13 +36,22 @@ def weights(spec: Spec, arrays: Mapping[str, Any]) -> None:
 
 
 def precision(spec: Spec, arrays: Mapping[str, Any], held: Mapping[str, str]) -> None:
-    """Raise ``WeightsError`` if an array has more digits than the live parameter of its name can hold."""
+    """Raise ``WeightsError`` if an array has more digits than the live parameter of its name can hold.
+
+    Parameters of 16 bits cross as float32: there it is the values that count.
+    """
     for name, dtype in held.items():
         given = np.asarray(arrays[name]).dtype
-        if not np.can_cast(given, dtype, "safe"):
+        if not (_survives(arrays[name], dtype) if dtype in HALVES else np.can_cast(given, dtype, "safe")):
             to = f"Build the model with dtype='{given}', or cast the arrays first."
             msg = f"{spec.name}: {name} is held in {dtype}, which cannot keep every digit of {given}. {to}"
             raise WeightsError(msg)
+
+
+def _survives(array: Any, dtype: str) -> bool:
+    """Return whether no value of an array changes when it is rounded."""
+    wide = np.asarray(array).astype(np.float64)
+    return np.array_equal(wide, PRECISIONS[dtype].rounded(wide), equal_nan=True)
 
 
 def lacks(backend: str, spec: Spec, name: str) -> NoReturn:
@@ -64,6 +64,16 @@ def trainable(spec: Spec) -> None:
     """Raise ``SpecError`` if there is nothing to train."""
     if not any(parameter.trainable for parameter in spec.parameters.values()):
         msg = f"{spec.name}: it has no parameters to train. Add a Linear or Conv2d layer."
+        raise SpecError(msg)
+
+
+def trains(precision: str) -> None:
+    """Raise ``SpecError`` for a precision that no optimizer's state fits in."""
+    if precision == "float16":
+        msg = (
+            "float16 alone trains nothing: its smallest number is 6e-8, and an optimizer's squares and its epsilon of "
+            "1e-8 are zero there. Train in mixed_float16, with a LossScale, or in bfloat16."
+        )
         raise SpecError(msg)
 
 

@@ -132,6 +132,7 @@ common = {
     "groups": groups,
     "accumulate": st.none() | st.builds(S.Accumulate, small, st.sampled_from(["mean", "sum"])),
     "average": st.none() | nodes(S.WeightAverage, momentum=below_one, overwrite_every=st.none() | small),
+    "loss_scale": st.none() | nodes(S.LossScale, initial=st.floats(0.1, 1e6), growth=st.floats(1, 4), interval=small),
 }
 betas = {"beta1": st.floats(0.01, 0.99), "beta2": st.floats(0.01, 0.99), "epsilon": st.floats(1e-8, 0.1)}
 root = {"epsilon": st.floats(1e-8, 0.1), "epsilon_placement": st.sampled_from(["outside_root", "inside_root"])}

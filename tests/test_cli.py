@@ -330,7 +330,7 @@ WRONG = {
     "no field": ("train {tmp}/field.toml", "field.toml: a spec has no field 'lairs'. Did you mean 'layers'?"),
     "stage": ("parity {small} --stages forwards", "There is no stage 'forwards'. Did you mean 'forward'?"),
     "backend": ("train {small} --backend jax", "--backend must be both or one of torch, keras. Received: 'jax'"),
-    "dtype": ("show {small} --dtype float16", "dtype must be float32 or float64. Received: 'float16'"),
+    "dtype": ("show {small} --dtype float8", "dtype must be one of float32, float64, bfloat16, float16, mixed_"),
     "device": ("show {small} --device tpu", "device must be cpu, gpu or cuda:N. Received: 'tpu'"),
     "rate": ("train {small} --learning-rate -1", "learning_rate must be"),
     "resume": ("train {small} --resume", "--resume needs --out, the folder of the checkpoints."),

@@ -212,7 +212,8 @@ WRONG = {
     "fit dropout": ("fit sine --dropout 2", "rate must be"),
     "blocks topic": ("blocks shape", "There is no topic 'shape'. Did you mean 'shapes'?"),
     "backend": ("blocks --backend jax", "--backend must be both or one of torch, keras. Received: 'jax'"),
-    "dtype": ("fit --dtype float16 --quiet", "dtype must be float32 or float64. Received: 'float16'"),
+    "dtype": ("fit --dtype float8 --quiet", "dtype must be one of float32, float64, bfloat16, float16, mixed_"),
+    "trains": ("fit --dtype float16 --quiet", "float16 alone trains nothing: its smallest number is 6e-8"),
     "device": ("signal {mlp} --device tpu --quiet", "device must be cpu, gpu or cuda:N. Received: 'tpu'"),
 }
 

@@ -55,7 +55,7 @@ def test_a_pair_that_agrees() -> None:
         "structure  equal               3              -              -        1.2  3 layers",
         "",
         "not checked: init: not asked for",
-        "verdict: equal (both sides agree within float32's own noise)",
+        "verdict: equal (both sides agree within their own rounding noise)",
     ]
 
 
@@ -151,7 +151,7 @@ def test_a_report_that_agrees_says_so_and_shows_its_trainings() -> None:
         Stage("distillation", [Finding("test", "equal")], figures={"result": {"torch": roles, "keras": roles}}),
     ]
     found = ladder.result(Report("small", ["torch", "keras"], stages), {})
-    assert found.says == ["No stage diverges: both sides agree within float32's own noise."]
+    assert found.says == ["No stage diverges: both sides agree within their own rounding noise."]
     _, losses, scores, seeds, distilled = found.exhibits
     assert isinstance(losses, E.Lines)
     assert [(each.x, str(each.y), each.dashed) for each in losses.series] == [

@@ -144,7 +144,10 @@ def test_equivalence_seldom_blames_a_correct_pair() -> None:
 def test_a_side_that_is_wrong_in_float32_only_is_no_alibi_for_itself() -> None:
     exact = VALUES.astype(np.float32)
     found = judge("x", Four(exact, exact * np.float32(1.01), VALUES, VALUES))
-    assert (found.verdict, found.note) == ("divergent", "one side is off by 1e-02 in float32 only, the other by 2e-08")
+    assert (found.verdict, found.note) == (
+        "divergent",
+        "one side is off by 1e-02 in the lower precision only, the other by 2e-08",
+    )
     rough = four(VALUES, VALUES, noise=1e-2)  # both sides as inexact as each other: an ill-conditioned layer
     assert judge("x", rough).verdict in ("equal", "rounding")
     assert judge("x", Four(exact, exact * np.float32(1.01), VALUES, VALUES), balanced=False).verdict != "divergent"

@@ -207,11 +207,14 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
         """Return inputs normalised by the batch in training, by the moving statistics else."""
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
-        axes = [axis for axis in range(len(inputs.shape)) if axis != self.axis % len(inputs.shape)]
-        mean, variance = ops.moments(inputs, axes=axes)
-        count = ops.cast(ops.size(inputs), inputs.dtype) / inputs.shape[self.axis]
+        wide = keras.backend.result_type(inputs.dtype, "float32")  # as Keras's own: 16 bits cannot hold a count
+        x = ops.cast(inputs, wide)
+        axes = [axis for axis in range(len(x.shape)) if axis != self.axis % len(x.shape)]
+        mean, variance = ops.moments(x, axes=axes)
+        count = ops.cast(ops.size(x), wide) / x.shape[self.axis]
         unbiased = variance * (count / (count - 1.0))
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        scale, offset = (self.gamma, self.beta) if self.scale else (None, None)
-        return ops.batch_normalization(inputs, mean, variance, self.axis, offset, scale, self.epsilon)
+            moving.assign(moving * self.momentum + ops.cast(batch * (1.0 - self.momentum), moving.dtype))
+        scale, offset = (ops.cast(v, wide) for v in (self.gamma, self.beta)) if self.scale else (None, None)
+        made = ops.batch_normalization(x, mean, variance, self.axis, offset, scale, self.epsilon)
+        return ops.cast(made, inputs.dtype)

@@ -17,6 +17,7 @@ from dualnet.backends.keras.layout import Layouts, layouts, plain
 from dualnet.backends.keras.own import checked, freeze, named
 from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
+from dualnet.backends.precision import PRECISIONS
 from dualnet.errors import UnsupportedError
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
@@ -63,7 +64,8 @@ class Builder:
 
     def _model(self, scope: Scope, shapes: Sequence[tuple[int | None, ...]], name: str) -> Any:
         inputs = [
-            keras.Input(shape, dtype=self.dtype, name=port) for shape, port in zip(shapes, scope.ports, strict=True)
+            keras.Input(shape, dtype=PRECISIONS[self.dtype].stores, name=port)
+            for shape, port in zip(shapes, scope.ports, strict=True)
         ]
         wires = dict(zip(scope.ports, inputs, strict=True))
         for step in scope.steps:

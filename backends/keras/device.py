@@ -15,6 +15,7 @@ with silence.start():  # lines of C++ that the variable above does not reach
     import tensorflow as tf
 
 from dualnet.backends import check
+from dualnet.backends.precision import plain
 from dualnet.errors import DeviceError, UnsupportedError
 
 if keras.config.backend() != "tensorflow":
@@ -29,9 +30,9 @@ with silence.start():  # the first op greets too
     tf.zeros(())
 
 
-def precision(name: str) -> str:
-    """Return the name of a precision. Raises ``DeviceError`` for one that is not offered."""
-    return check.dtype(name)
+def array_of(tensor: Any) -> Any:
+    """Return a tensor or variable as an array, 16-bit floats as float32."""
+    return plain(tensor.numpy())
 
 
 def place(name: str) -> str:

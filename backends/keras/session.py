@@ -12,12 +12,14 @@ import tensorflow as tf  # isort: skip
 
 from dualnet.backends import check
 from dualnet.backends.keras.build import Builder, Built
+from dualnet.backends.keras.device import array_of
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layout import plain
 from dualnet.backends.keras.losses import loss_function
-from dualnet.backends.keras.train import Held, Trainer
+from dualnet.backends.keras.train import Held, Trainer, wide
 from dualnet.backends.keras.weights import Carrier, carrier
 from dualnet.backends.own import yours
+from dualnet.backends.precision import precision
 from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
 from dualnet.backends.walk import walk
 from dualnet.specs.draw import draw
@@ -34,10 +36,12 @@ class KerasSession:
     """One live ``keras.Model`` of a spec."""
 
     def __init__(self, spec: Spec, dtype: str, device: str, seed: int, shared_masks: bool) -> None:
-        self.spec, self.dtype, self.device = spec, devices.precision(dtype), devices.place(device)
+        self.spec, self.device = spec, devices.place(device)
+        self.precision = precision(dtype)
+        self.dtype = self.precision.stores
         with tf.device(self.device):
             self.mask_step = tf.Variable(0, dtype=tf.int64, trainable=False)
-            self.built = Builder(spec, self.dtype, self.mask_step, seed if shared_masks else None).build()
+            self.built = Builder(spec, dtype, self.mask_step, seed if shared_masks else None).build()
         self.model = self.built.model
         self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
         self.held: dict[str, Held] = {}
@@ -80,13 +84,13 @@ class KerasSession:
 
     def weights(self) -> Arrays:
         """Return every parameter and buffer by name, copied."""
-        return {name: np.ascontiguousarray(c.to_spec(v.numpy())) for name, (v, c) in self._carried().items()}
+        return {name: np.ascontiguousarray(c.to_spec(array_of(v))) for name, (v, c) in self._carried().items()}
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Put parameters and buffers into the model. Raises ``WeightsError`` unless names and shapes are the spec's."""
         check.weights(self.spec, weights)
         for name, (variable, carries) in self._carried().items():
-            variable.assign(carries.to_keras(np.asarray(weights[name], dtype=self.dtype)))
+            variable.assign(carries.to_keras(np.asarray(weights[name]).astype(self.dtype)))
 
     def draw(self, seed: int) -> None:
         """Start all parameters anew by ``keras.initializers``."""
@@ -118,10 +122,10 @@ class KerasSession:
 
     def _logical(self, seen: Mapping[str, Any]) -> Arrays:
         gives = self.built.layouts.gives
-        return {path: np.ascontiguousarray(gives[path].logical(tensor.numpy())) for path, tensor in seen.items()}
+        return {path: np.ascontiguousarray(gives[path].logical(array_of(tensor))) for path, tensor in seen.items()}
 
     def _outputs(self, tensors: Sequence[Any]) -> list[Array]:
-        return [np.ascontiguousarray(plain(t.ndim - 1).logical(t.numpy())) for t in tensors]
+        return [np.ascontiguousarray(plain(t.ndim - 1).logical(array_of(t))) for t in tensors]
 
     def layer(self, path: str, inputs: Sequence[Array], *, training: bool = False, step: int = 0) -> Array:
         """Run one layer on given inputs; parameters and buffers stay as they were."""
@@ -131,11 +135,11 @@ class KerasSession:
         with tf.device(self.device):
             made = self.built.run(place.step, tensors, training)
         self.load(before)
-        return np.ascontiguousarray(place.gives.logical(made.numpy()))
+        return np.ascontiguousarray(place.gives.logical(array_of(made)))
 
     def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
         """Return the loss of given outputs."""
-        given = (self._physical(outputs), self._physical(targets), None if soft is None else self._physical(soft))
+        given = (None if array is None else self._kept(array) for array in (outputs, targets, soft))
         return float(loss_function(loss)(*given))
 
     def gradients(
@@ -168,7 +172,7 @@ class KerasSession:
         parameters = zip(trained.items(), of_variables, strict=True)
         return {
             "loss": float(value),
-            "parameters": {name: np.ascontiguousarray(c.to_spec(g.numpy())) for (name, (_, c)), g in parameters},
+            "parameters": {name: np.ascontiguousarray(c.to_spec(array_of(g))) for (name, (_, c)), g in parameters},
             "inputs": dict(zip(self.spec.inputs, self._outputs(of_inputs), strict=True)),
             "layers": self._logical(of_layers),
         }
@@ -176,10 +180,10 @@ class KerasSession:
     def _value(self, outputs: Sequence[Any], loss: Loss | None, targets: Any, soft: Array | None) -> Any:
         if loss is not None:
             return loss_function(loss)(
-                outputs[0], self._physical(targets), None if soft is None else self._physical(soft)
+                wide(outputs[0]), self._kept(targets), None if soft is None else self._kept(soft)
             )
-        weights = [self._physical(target) for target in targets]
-        return sum(tf.reduce_sum(o * w) for o, w in zip(outputs, weights, strict=True))
+        weights = [self._kept(target) for target in targets]
+        return sum(tf.reduce_sum(wide(o) * w) for o, w in zip(outputs, weights, strict=True))
 
     def hold(
         self,
@@ -192,12 +196,13 @@ class KerasSession:
         """Keep a data set on the device under a name."""
         rest = {"targets": targets, "labels": labels, "soft": soft}
         with tf.device(self.device):
-            kept = {key: None if array is None else self._physical(array) for key, array in rest.items()}
+            kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
             self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
         """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
         check.trainable(self.spec)
+        check.trains(self.precision.name)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         with tf.device(self.device):
             self.trainer = Trainer(self.model, trained, loss, optimizer, clip, self.mask_step)
@@ -231,12 +236,16 @@ class KerasSession:
         check.inputs(self.spec, inputs)
         return [self._physical(inputs[name]) for name in self.spec.inputs]
 
-    def _physical(self, array: Any) -> Any:
-        return self._tensor(plain(np.ndim(array) - 1).physical(np.asarray(array)))
+    def _physical(self, array: Any, dtype: str | None = None) -> Any:
+        return self._tensor(plain(np.ndim(array) - 1).physical(np.asarray(array)), dtype)
 
-    def _tensor(self, array: Any) -> Any:
+    def _kept(self, array: Any) -> Any:
+        """Return what a loss reads: float32 where layers compute in 16 bits."""
+        return self._physical(array, "float64" if self.dtype == "float64" else "float32")
+
+    def _tensor(self, array: Any, dtype: str | None = None) -> Any:
         array = np.asarray(array)
-        return tf.constant(array, dtype=self.dtype if array.dtype.kind == "f" else tf.int64)
+        return tf.constant(array.astype((dtype or self.dtype) if array.dtype.kind == "f" else np.int64))
 
 
 def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
@@ -265,12 +274,17 @@ class KerasBackend:
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
         """Return a live functional ``keras.Model``; images go in and come out as (N, H, W, C)."""
         with tf.device(devices.place(device)):
-            built = Builder(spec, devices.precision(dtype)).build()
+            built = Builder(spec, precision(dtype).name).build()
         if seed is not None:
             for name, (variable, carries) in carried(spec, built).items():
-                variable.assign(carries.to_keras(draw(spec.parameters[name], seed, name).astype(dtype)))
+                variable.assign(carries.to_keras(draw(spec.parameters[name], seed, name).astype(variable.dtype)))
         else:  # the layers of dualnet's table were handed their initializers; others are built by somebody's function
-            restart(spec, built, dtype, [step.path for step in spec.graph.leaves() if yours("keras", step)])
+            restart(
+                spec,
+                built,
+                precision(dtype).stores,
+                [step.path for step in spec.graph.leaves() if yours("keras", step)],
+            )
         return built.model
 
     def session(

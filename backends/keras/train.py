@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from dualnet.backends.keras import optimizers
+from dualnet.backends.keras.device import array_of
 from dualnet.backends.keras.losses import loss_function
 from dualnet.backends.keras.optimizers.exact import Order
+from dualnet.backends.keras.scaling import Scaling
 from dualnet.backends.keras.weights import Carrier
 from dualnet.backends.protocol import Array, Arrays, Progress
 from dualnet.specs.losses import Loss
@@ -16,6 +18,11 @@ from dualnet.specs.optimizers import Accumulate, Clip, Optimizer, WeightAverage
 from dualnet.specs.optimizers.slots import slots
 
 Held = dict[str, Any]
+
+
+def wide(tensor: Any) -> Any:
+    """Return what a loss reads of an output: 16 bits are too few for sums over a batch."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.bfloat16, tf.float16) else tensor
 
 
 class Trainer:
@@ -41,6 +48,7 @@ class Trainer:
         self.count = tf.Variable(0, dtype=tf.int64, trainable=False)  # batches seen
         self.gathered = _copies(variables) if self.accumulate.steps > 1 else {}
         self.averages = _copies(variables) if self.average else {}
+        self.scaling = Scaling(optimizer.loss_scale) if optimizer.loss_scale else None
         # The data come as arguments: a constant would be traced anew, and kept, for every data set that is held.
         self.compiled = tf.function(self._loop, reduce_retracing=True)
         self.idle: set[str] = set()  # parameters that the loss does not reach; known once a step is traced
@@ -66,10 +74,11 @@ class Trainer:
             inputs = [tf.gather(tensor, row) for tensor in data["inputs"]]
         with tf.GradientTape() as tape:
             outputs = self.model(inputs if len(inputs) > 1 else inputs[0], training=True)
-            first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+            first = wide(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
             targets, soft = (None if data[key] is None else tf.gather(data[key], row) for key in ("targets", "soft"))
             loss = self.loss(first, targets, soft)
-        self._learn(tape.gradient(loss, [v.value for v in self.variables]))
+            scaled = loss * tf.cast(self.scaling.scale, loss.dtype) if self.scaling else loss
+        self._learn(tape.gradient(scaled, [v.value for v in self.variables]))
         if data["labels"] is None:
             return loss, tf.constant(0, tf.int64)
         hits = tf.equal(tf.argmax(first, 1), tf.gather(data["labels"], row))
@@ -97,13 +106,23 @@ class Trainer:
         return tf.constant(0)
 
     def _update(self, gradients: dict[str, Any]) -> None:
+        if self.scaling:
+            self.scaling.update(self.scaling.unscaled(gradients), self._move)
+        else:
+            self._move(gradients)
+
+    def _move(self, gradients: dict[str, Any]) -> None:
         if self.clip:
             gradients = dict(zip(gradients, optimizers.clip(list(gradients.values()), self.clip), strict=True))
         for optimizer, names in self.optimizers.items():
             own = [name for name in names if name in gradients]
             optimizer.apply([gradients[name] for name in own], [self.carried[name][0] for name in own])
         if self.average:
-            self._average(self.average, self.count // self.accumulate.steps)
+            self._average(self.average, self._updates())
+
+    def _updates(self) -> Any:
+        """Return how often the weights have moved, in a graph or out of one."""
+        return self.count // self.accumulate.steps - (self.scaling.skipped if self.scaling else 0)
 
     def _average(self, rule: WeightAverage, updates: Any) -> None:
         for name, (variable, _) in self.carried.items():
@@ -125,19 +144,22 @@ class Trainer:
         """Return the optimizer's state by ``parameter/slot``, and ``step``."""
         count = int(self.count.numpy())
         found: Arrays = {"step": np.array(count, dtype=np.int64)}
+        found |= self.scaling.slots() if self.scaling else {}
         for full, variable, shaped in self._slots():
             name, _, slot = full.rpartition("/")
-            moot = {"average": count < self.accumulate.steps, "gathered": count % self.accumulate.steps == 0}
+            moot = {"average": self._updates() < 1, "gathered": count % self.accumulate.steps == 0}
             if not moot.get(slot, False) and (name not in self.idle or slot == "average"):
-                value = variable.numpy()
+                value = array_of(variable)
                 found[full] = np.ascontiguousarray(self.carried[name][1].to_spec(value)) if shaped else value
         return found
 
     def load_slots(self, slots: Mapping[str, Array]) -> None:
         """Put the optimizer's state back."""
         self.count.assign(int(slots["step"]))
+        if self.scaling:
+            self.scaling.load(slots)
         for optimizer in self.optimizers:
-            optimizer.iterations.assign(int(slots["step"]) // self.accumulate.steps)
+            optimizer.iterations.assign(self._updates())
         for full, variable, shaped in self._slots():
             if full in slots:
                 carrier = self.carried[full.rpartition("/")[0]][1]

@@ -10,6 +10,7 @@ from dualnet.backends import check
 from dualnet.backends.keras.layers import Place
 from dualnet.backends.keras.layout import layouts
 from dualnet.backends.own import yours
+from dualnet.backends.precision import plain
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.specs import layers as L
 from dualnet.specs.spec import Spec
@@ -99,7 +100,7 @@ def _layer(model: Any, path: str) -> Any:
 
 def weights(model: Any, spec: Spec) -> Arrays:
     """Return every parameter and buffer of a live model by the spec's names, copied."""
-    return {name: np.ascontiguousarray(c.to_spec(v.numpy())) for name, (v, c) in variables(model, spec).items()}
+    return {name: np.ascontiguousarray(c.to_spec(plain(v.numpy()))) for name, (v, c) in variables(model, spec).items()}
 
 
 def load(model: Any, spec: Spec, arrays: Mapping[str, Array]) -> None:
@@ -108,4 +109,4 @@ def load(model: Any, spec: Spec, arrays: Mapping[str, Array]) -> None:
     check.weights(spec, arrays)
     check.precision(spec, arrays, {name: variable.dtype for name, (variable, _) in held.items()})
     for name, (variable, carries) in held.items():
-        variable.assign(carries.to_keras(np.asarray(arrays[name], dtype=variable.dtype)))
+        variable.assign(carries.to_keras(np.asarray(arrays[name]).astype(variable.dtype)))

@@ -1,6 +1,7 @@
 """Device, precision, threads and seeds of PyTorch."""
 
 import os
+from contextlib import nullcontext
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp's spinning made busy machines 100 times slower
@@ -8,13 +9,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp's spinning made b
 import torch
 
 from dualnet.backends import check
+from dualnet.backends.precision import Precision
 from dualnet.errors import DeviceError
 
 
-def precision(name: str) -> torch.dtype:
-    """Return the torch dtype of a precision. Raises ``DeviceError`` for one that is not offered."""
-    found: torch.dtype = getattr(torch, check.dtype(name))
+def stored(precision: Precision) -> torch.dtype:
+    """Return the dtype of a precision's parameters."""
+    found: torch.dtype = getattr(torch, precision.stores)
     return found
+
+
+def casting(precision: Precision, device: torch.device) -> Any:
+    """Return the context in which layers compute in a precision: autocast where it is mixed."""
+    return torch.autocast(device.type, getattr(torch, precision.computes)) if precision.mixed else nullcontext()
+
+
+def array_of(tensor: torch.Tensor) -> Any:
+    """Return a tensor as an array of its own, 16-bit floats as float32."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy().copy()
 
 
 def place(name: str) -> torch.device:

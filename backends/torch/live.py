@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
-from dualnet.backends.torch.device import precision
+from dualnet.backends.precision import precision
+from dualnet.backends.torch.device import stored
 from dualnet.backends.torch.draws import Shared
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
@@ -30,7 +31,7 @@ class TorchLive(Held):
         draw_orders: Sequence[Order] = (),
     ) -> None:
         self.dtype, self.orders = dtype, (in_orders, out_orders, draw_orders)
-        self.module = _cast(copy.deepcopy(module), precision(dtype))
+        self.module = _cast(copy.deepcopy(module), stored(precision(dtype)))
         self.named = named(self.module)
         self.hold(self.named, carries, self.named.__getitem__)
 
@@ -107,7 +108,7 @@ class TorchLive(Held):
             made = torch.from_numpy(np.array(turned(value, at(self.orders[0], index)))).to(place)
             if not made.is_floating_point():
                 return made
-            found[index] = made.to(precision(self.dtype)).requires_grad_()
+            found[index] = made.to(stored(precision(self.dtype))).requires_grad_()
             return found[index].clone()  # a module may write into what it is given
 
         return {name: replaced(value, tensor) for name, value in inputs.items()}, found
@@ -156,7 +157,7 @@ def ready(dtype: str) -> Iterator[None]:
     """Run with a default precision, without fused kernels of evaluation mode, and leave the generator as it was."""
     fast, default = torch.backends.mha.get_fastpath_enabled(), torch.get_default_dtype()
     torch.backends.mha.set_fastpath_enabled(False)
-    torch.set_default_dtype(precision(dtype))
+    torch.set_default_dtype(stored(precision(dtype)))
     try:
         with torch.random.fork_rng(devices=[]):
             yield

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from dualnet.backends import check
+from dualnet.backends.precision import precision
 from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
 from dualnet.backends.torch import device as devices
 from dualnet.backends.torch.build import build
+from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.initializers import fill
 from dualnet.backends.torch.losses import loss_function
-from dualnet.backends.torch.train import Held, Trainer
+from dualnet.backends.torch.train import Held, Trainer, wide
 from dualnet.backends.walk import walk
 from dualnet.specs.draw import draw
 from dualnet.specs.graph import Step
@@ -38,7 +40,8 @@ class TorchSession:
 
     def __init__(self, spec: Spec, dtype: str, device: str, seed: int, shared_masks: bool) -> None:
         self.spec = spec
-        self.dtype, self.device = devices.precision(dtype), devices.place(device)
+        self.precision, self.device = precision(dtype), devices.place(device)
+        self.dtype = devices.stored(self.precision)
         self.model, self.layers = build(spec, self.dtype, self.device, mask_seed=seed if shared_masks else None)
         self.model.eval()
         self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
@@ -79,7 +82,7 @@ class TorchSession:
 
     def weights(self) -> Arrays:
         """Return every parameter and buffer by name, copied."""
-        return {name: _numpy(tensor) for name, tensor in self._tensors().items()}
+        return {name: array_of(tensor) for name, tensor in self._tensors().items()}
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Put parameters and buffers into the model. Raises ``WeightsError`` unless names and shapes are the spec's."""
@@ -102,26 +105,26 @@ class TorchSession:
             seen[at.path] = self.layers[at.path](*arguments)
             return seen[at.path]
 
-        with torch.no_grad(), _mode(self.model, training, step):
+        with torch.no_grad(), _mode(self.model, training, step), self._casting():
             outputs = self.model(*tensors)
             walk(self.spec.graph, tensors, visit)
         if training:
             self.load(before)
         made = outputs if isinstance(outputs, tuple) else (outputs,)
-        return {"outputs": [_numpy(t) for t in made], "layers": {path: _numpy(t) for path, t in seen.items()}}
+        return {"outputs": [array_of(t) for t in made], "layers": {path: array_of(t) for path, t in seen.items()}}
 
     def layer(self, path: str, inputs: Sequence[Array], *, training: bool = False, step: int = 0) -> Array:
         """Run one layer on given inputs; parameters and buffers stay as they were."""
         before = self.weights()
-        with torch.no_grad(), _mode(self.model, training, step):
-            made = _numpy(self.layers[path](*(self._tensor(array) for array in inputs)))
+        with torch.no_grad(), _mode(self.model, training, step), self._casting():
+            made: Array = array_of(self.layers[path](*(self._tensor(array) for array in inputs)))
         self.load(before)
         return made
 
     def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
         """Return the loss of given outputs."""
         with torch.no_grad():
-            given = (self._tensor(outputs), self._tensor(targets), None if soft is None else self._tensor(soft))
+            given = (None if array is None else self._kept(array) for array in (outputs, targets, soft))
             return float(loss_function(loss)(*given))
 
     def gradients(
@@ -143,18 +146,16 @@ class TorchSession:
             seen[at.path] = made.view_as(made) if any(made is each for each in arguments) else made
             return seen[at.path]
 
-        with _mode(self.model, training, step):
-            outputs = walk(self.spec.graph, tensors, visit)
-            if loss is None:
-                value = sum((o * self._tensor(t)).sum() for o, t in zip(outputs, targets, strict=True))
-            else:
-                value = loss_function(loss)(
-                    outputs[0], self._tensor(targets), None if soft is None else self._tensor(soft)
-                )
+        with _mode(self.model, training, step), self._casting():
+            outputs = [wide(output) for output in walk(self.spec.graph, tensors, visit)]
+        if loss is None:
+            value = sum((o * self._kept(t)).sum() for o, t in zip(outputs, targets, strict=True))
+        else:
+            value = loss_function(loss)(outputs[0], self._kept(targets), None if soft is None else self._kept(soft))
         trained = {name: t for name, t in self._tensors().items() if t.requires_grad}
         wanted = [*trained.values(), *tensors, *seen.values()]
         found = torch.autograd.grad(value, wanted, allow_unused=True)
-        arrays = [_numpy(torch.zeros_like(t) if g is None else g) for t, g in zip(wanted, found, strict=True)]
+        arrays = [array_of(torch.zeros_like(t) if g is None else g) for t, g in zip(wanted, found, strict=True)]
         self.load(before)
         first, second = len(trained), len(trained) + len(tensors)
         return {
@@ -174,15 +175,16 @@ class TorchSession:
     ) -> None:
         """Keep a data set on the device under a name."""
         rest = {"targets": targets, "labels": labels, "soft": soft}
-        kept = {key: None if array is None else self._tensor(array) for key, array in rest.items()}
+        kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
         self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
         """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
         check.trainable(self.spec)
+        check.trains(self.precision.name)
         tensors = self._tensors()
         named = {name: tensors[name] for name in self.trainable()}
-        self.trainer = Trainer(self.model, named, loss, optimizer, clip)
+        self.trainer = Trainer(self.model, named, loss, optimizer, clip, self._casting)
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices``."""
@@ -202,18 +204,27 @@ class TorchSession:
         """Return the first output for a whole held data set, in evaluation mode."""
         inputs: list[Tensor] = self.held[data]["inputs"]
         self.model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._casting():
             made = [self.model(*batch) for batch in zip(*(t.split(batch_size) for t in inputs), strict=True)]
-        return np.concatenate([_numpy(out[0] if isinstance(out, tuple) else out) for out in made])
+        return np.concatenate([array_of(out[0] if isinstance(out, tuple) else out) for out in made])
 
     def _inputs(self, inputs: Mapping[str, Array]) -> list[Tensor]:
         check.inputs(self.spec, inputs)
         return [self._tensor(inputs[name]) for name in self.spec.inputs]
 
-    def _tensor(self, array: Any) -> Tensor:
+    def _tensor(self, array: Any, dtype: torch.dtype | None = None) -> Tensor:
         array = np.asarray(array)
-        dtype = self.dtype if array.dtype.kind == "f" else torch.int64
-        return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=self.device)
+        floats = array.dtype.kind == "f"
+        array = self.precision.held(array) if floats and dtype is None else array
+        kind = (dtype or self.dtype) if floats else torch.int64
+        return torch.tensor(np.ascontiguousarray(array), dtype=kind, device=self.device)
+
+    def _kept(self, array: Any) -> Tensor:
+        """Return what a loss reads: float32 where layers compute in 16 bits."""
+        return self._tensor(array, torch.float64 if self.dtype == torch.float64 else torch.float32)
+
+    def _casting(self) -> Any:
+        return devices.casting(self.precision, self.device)
 
 
 class _mode:
@@ -232,11 +243,6 @@ class _mode:
         self.model.eval()
 
 
-def _numpy(tensor: Tensor) -> Array:
-    array: Array = tensor.detach().cpu().numpy().copy()
-    return array
-
-
 class TorchBackend:
     """PyTorch."""
 
@@ -244,7 +250,8 @@ class TorchBackend:
 
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
         """Return a live ``nn.Module``, in training mode as torch makes them, taking (N, C, H, W)."""
-        model, layers = build(spec, devices.precision(dtype), devices.place(device))
+        kind = precision(dtype)
+        model, layers = build(spec, devices.stored(kind), devices.place(device))
         with torch.no_grad():
             for name, parameter in spec.parameters.items():
                 path, _, own = name.rpartition(".")
@@ -252,7 +259,7 @@ class TorchBackend:
                 if seed is None:
                     fill(tensor, parameter)
                 else:
-                    tensor.copy_(torch.from_numpy(draw(parameter, seed, name)))
+                    tensor.copy_(torch.from_numpy(kind.held(draw(parameter, seed, name))))
         return model
 
     def session(

@@ -1,6 +1,7 @@
 """Training: steps over resident data, a gather of indices each, and the optimizer's state as named arrays."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,25 +10,39 @@ from torch import Tensor, nn
 
 from dualnet.backends.protocol import Array, Arrays, Progress
 from dualnet.backends.torch import optimizers
+from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.losses import loss_function
+from dualnet.backends.torch.scaling import Scaling
 from dualnet.specs.losses import Loss
 from dualnet.specs.optimizers import Accumulate, Clip, Optimizer, WeightAverage
 
 Held = dict[str, Any]
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """Return what a loss reads of an output: 16 bits are too few for sums over a batch."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
 class Trainer:
     """One optimizer at work on one model."""
 
     def __init__(
-        self, model: nn.Module, named: dict[str, nn.Parameter], loss: Loss, optimizer: Optimizer, clip: Clip | None
+        self,
+        model: nn.Module,
+        named: dict[str, nn.Parameter],
+        loss: Loss,
+        optimizer: Optimizer,
+        clip: Clip | None,
+        casting: Callable[[], Any] = nullcontext,
     ):
-        self.model, self.named, self.clip = model, named, clip
+        self.model, self.named, self.clip, self.casting = model, named, clip, casting
         self.loss = loss_function(loss)
         self.optimizers = optimizers.make(optimizer, named)
         self.accumulate, self.average = optimizer.accumulate or Accumulate(1), optimizer.average
         self.averages: dict[str, Tensor] = {}
+        self.scaling = Scaling(optimizer.loss_scale) if optimizer.loss_scale else None
         self.dropouts = [module for module in model.modules() if isinstance(module, SharedDropout)]
         self.count = 0
         for parameter in named.values():
@@ -50,11 +65,12 @@ class Trainer:
     def _step(self, data: Held, row: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         for module in self.dropouts:
             module.step = self.count
-        outputs = self.model(*(tensor[row] for tensor in data["inputs"]))
-        first = outputs[0] if isinstance(outputs, tuple) else outputs
+        with self.casting():
+            outputs = self.model(*(tensor[row] for tensor in data["inputs"]))
+        first = wide(outputs[0] if isinstance(outputs, tuple) else outputs)
         soft = data["soft"]
         loss = self.loss(first, data["targets"][row], None if soft is None else soft[row])
-        loss.backward()
+        (loss * self.scaling.scale if self.scaling else loss).backward()
         self.count += 1
         if self.count % self.accumulate.steps == 0:
             self._update(rate)
@@ -65,11 +81,15 @@ class Trainer:
     @property
     def updates(self) -> int:
         """How often the weights have moved."""
-        return self.count // self.accumulate.steps
+        return self.count // self.accumulate.steps - (self.scaling.skipped if self.scaling else 0)
 
     def _update(self, rate: float) -> None:
         """Move the weights by the gradients gathered so far, and begin to gather anew."""
         reached = [p.grad for p in self.named.values() if p.grad is not None]
+        if self.scaling and not self.scaling.finite(reached):
+            for p in self.named.values():
+                p.grad = None
+            return
         if self.accumulate.reduction == "mean" and self.accumulate.steps > 1:
             for gradient in reached:
                 gradient.div_(self.accumulate.steps)
@@ -102,22 +122,25 @@ class Trainer:
     def slots(self) -> Arrays:
         """Return the optimizer's state by ``parameter/slot``, and ``step``."""
         found: Arrays = {"step": np.array(self.count, dtype=np.int64)}
+        found |= self.scaling.slots() if self.scaling else {}
         for name, p, optimizer in self._states():
             kept = {optimizers.SLOTS.get(slot, slot): value for slot, value in optimizer.state.get(p, {}).items()}
             kept |= {"average": self.averages[name]} if name in self.averages else {}
             kept |= {"gathered": p.grad} if self.accumulate.steps > 1 and p.grad is not None else {}
             for slot, value in kept.items():
                 if slot != "step" and isinstance(value, Tensor):
-                    found[f"{name}/{slot}"] = value.detach().cpu().numpy().copy()
+                    found[f"{name}/{slot}"] = array_of(value)
         return found
 
     def load_slots(self, slots: Mapping[str, Array]) -> None:
         """Put the optimizer's state back."""
         self.count = int(slots["step"])
+        if self.scaling:
+            self.scaling.load(slots)
         live = {name: (p, optimizer) for name, p, optimizer in self._states()}
         for full, value in slots.items():
             name, _, slot = full.partition("/")
-            if slot:
+            if slot and full.partition("/")[0] in live:
                 self._put(name, slot, *live[name], value)
         for optimizer in self.optimizers:
             if isinstance(optimizer, optimizers.Flavoured):
@@ -125,6 +148,9 @@ class Trainer:
 
     def _put(self, name: str, slot: str, p: nn.Parameter, optimizer: torch.optim.Optimizer, value: Array) -> None:
         tensor = torch.as_tensor(value, device=p.device).clone()
+        tensor = (
+            tensor.to(p.dtype) if p.dtype in (torch.bfloat16, torch.float16) and tensor.is_floating_point() else tensor
+        )
         if slot == "average":
             self.averages[name] = tensor
         elif slot == "gathered":

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dualnet.backends import check
 from dualnet.backends.protocol import Array, Arrays
+from dualnet.backends.torch.device import array_of
 from dualnet.specs.spec import Spec
 
 
@@ -29,7 +30,7 @@ def tensors(model: nn.Module, spec: Spec) -> dict[str, Tensor]:
 
 def weights(model: nn.Module, spec: Spec) -> Arrays:
     """Return every parameter and buffer of a live module by the spec's names, copied."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors(model, spec).items()}
+    return {name: array_of(tensor) for name, tensor in tensors(model, spec).items()}
 
 
 def load(model: nn.Module, spec: Spec, arrays: Mapping[str, Array]) -> None:

@@ -29,7 +29,11 @@ def verb_of(verbs: "Verbs", name: str, text: str, run: str) -> argparse.Argument
     common.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     common.add_argument("--seed", type=int, default=0, help="of weights, batches and dropout masks (default 0)")
     common.add_argument("--device", default="cpu", help="cpu, gpu or cuda:N (default cpu)")
-    common.add_argument("--dtype", default="float32", help="float32 or float64 (default float32)")
+    common.add_argument(
+        "--dtype",
+        default="float32",
+        help="float32 (default), float64, bfloat16, float16, mixed_bfloat16 or mixed_float16",
+    )
     common.add_argument("--threads", type=count, default=1, metavar="N", help="threads of each worker (default 1)")
     common.add_argument("--torch-python", metavar="PATH", help="the interpreter of the torch worker")
     common.add_argument("--keras-python", metavar="PATH", help="the interpreter of the keras worker")

@@ -9,7 +9,6 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Live, Run
-from dualnet.compare.pair import DTYPES
 from dualnet.compare.stage import judged
 from dualnet.compare.verdict import Finding, Four
 from dualnet.run.train import nudged
@@ -21,6 +20,7 @@ Made = dict[tuple[str, str], Any]
 # Each step moves the weights by about this share of their norm: enough for a wrong update to show, too little for a
 # few steps to leave the neighbourhood in which rounding stays rounding.
 SHARE, MOMENTUM = 0.01, 0.9
+DTYPES = ("float32", "float64")
 
 
 @dataclass
@@ -59,7 +59,8 @@ class Couple:
     def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
         """Return one tensor of both sides in both precisions."""
         keys = [(side, dtype) for dtype in DTYPES for side in self.sides]
-        return Four(*(np.asarray(pick(made[key])) for key in keys))
+        one, two, three, four = (np.asarray(pick(made[key])) for key in keys)
+        return Four(one, two, three, four)
 
     def judged(self, made: Made, prefix: str = "", **options: Any) -> list[Finding]:
         """Return a finding for each named tensor."""

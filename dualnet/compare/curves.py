@@ -19,7 +19,7 @@ def losses(
         return Finding(name, "unstable" if same else "divergent", noise=np.inf, note="NaN or infinity")
     gap, own = (_rms(curves[0] - other) / _rms(curves[0]) for other in curves[1:])
     note = f"rms gap {gap:.1e} of the loss; some ulps off at the start: {own:.1e}"
-    gaps = {"gap32" if dtype == "float32" else "gap64": gap}
+    gaps = {"gap64" if dtype == "float64" else "gap32": gap}
     return Finding(name, within(gap, own, dtype), noise=own, note=note, **gaps)
 
 

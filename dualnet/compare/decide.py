@@ -1,4 +1,4 @@
-"""Deciding: where trainings part in float32, they run once more in float64, and what stays there is real."""
+"""Deciding: where trainings part in a low precision, they run once more in float64, and what stays there is real."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,12 +22,12 @@ def decided(run: Callable[[Pair], Stage], pair: Pair) -> Stage:
     again.findings = [_settled(finding, before.get(finding.name, np.nan)) for finding in again.findings]
     first = again.first("divergent", "unstable")
     again.where = first.name if first else ""
-    again.note = f"float32 could not tell ({parted.name}: {parted.note}), float64 decides: {again.note}"
+    again.note = f"{pair.dtype} could not tell ({parted.name}: {parted.note}), float64 decides: {again.note}"
     return again
 
 
 def _settled(finding: Finding, gap32: float) -> Finding:
-    """Return a float64 finding with its float32 gap: a gap that shrinks with the unit roundoff is rounding."""
+    """Return a float64 finding with the gap of the lower precision; one that shrinks with the roundoff is rounding."""
     finding = replace(finding, gap32=gap32)
     if finding.verdict == "divergent" and finding.gap64 <= SHRINKS_TO * gap32:
         note = f"amplified rounding: the gap shrinks from {gap32:.0e} to {finding.gap64:.0e} in float64"

@@ -80,7 +80,7 @@ def climb(pair: Pair, how: Climb) -> Report:
         hint = did_you_mean(unknown[0], STAGES) or f" There are: {', '.join(STAGES)}."
         msg = f"There is no stage {unknown[0]!r}.{hint}"
         raise SpecError(msg)
-    report = Report(_title(pair), [side.label for side in pair.sides])
+    report = Report(_title(pair), [side.label for side in pair.sides], precision=pair.dtypes[0])
     for name in STAGES:
         if name not in how.stages:
             report.stages.append(Stage(name, skipped="not asked for"))

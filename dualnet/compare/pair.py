@@ -1,4 +1,4 @@
-"""The pair under comparison: two sides, each in float32 and in float64, fed the same weights and inputs."""
+"""The pair under comparison: two sides, each in a precision and in float64, fed the same weights and inputs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dualnet.backends.precision import Precision, low, precision
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.backends.walk import walk
 from dualnet.compare.verdict import Four
@@ -17,7 +18,6 @@ from dualnet.specs.graph import Step
 from dualnet.specs.spec import Spec
 
 Made = TypeVar("Made")
-DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class Side:
 
 @dataclass
 class Pair:
-    """Two sides. ``size`` examples make a batch: small, and unlike every other size, so that mixed-up axes show."""
+    """Two sides. ``size`` examples make a batch: small, and unlike every other size, so that mixed-up axes show.
+
+    ``dtype`` is the precision under test, and that of the trainings; float64 runs beside it, and decides.
+    """
 
     left: Side
     right: Side
@@ -41,6 +44,16 @@ class Pair:
     dtype: str = "float32"
     size: int = 7
     opened: dict[tuple[str, str], Session] = field(default_factory=dict)
+
+    @property
+    def precision(self) -> Precision:
+        """The lower of the two precisions: float32 where trainings run in float64."""
+        return precision(low(self.dtype))
+
+    @property
+    def dtypes(self) -> tuple[str, str]:
+        """Both precisions, the lower one first."""
+        return self.precision.name, "float64"
 
     @property
     def spec(self) -> Spec:
@@ -73,14 +86,14 @@ class Pair:
     def each(self, call: Callable[[Side, Session], Made]) -> dict[tuple[str, str], Made]:
         """Return ``call(side, session)`` of both sides in both precisions, by (label, dtype)."""
 
-        found = self.both(lambda side: {dtype: call(side, self.session(side, dtype)) for dtype in DTYPES})
+        found = self.both(lambda side: {dtype: call(side, self.session(side, dtype)) for dtype in self.dtypes})
         return {(label, dtype): made for label, by_dtype in found.items() for dtype, made in by_dtype.items()}
 
     def four(self, made: Mapping[tuple[str, str], Any], pick: Callable[[Any], Any]) -> Four:
         """Return one tensor of what ``each`` gave."""
-        left, right = self.left.label, self.right.label
-        keys = ((left, "float32"), (right, "float32"), (left, "float64"), (right, "float64"))
-        return Four(*(np.asarray(pick(made[key])) for key in keys))
+        keys = [(side.label, dtype) for dtype in self.dtypes for side in self.sides]
+        one, two, three, four = (np.asarray(pick(made[key])) for key in keys)
+        return Four(one, two, three, four, self.precision.roundoff)
 
     @cached_property
     def weights(self) -> Arrays:
@@ -89,11 +102,11 @@ class Pair:
         for name, array in drawn.items():
             if (array == array.flat[0]).all():  # zeros and ones hide a swapped scale, a lost bias, a stale buffer
                 drawn[name] = array + 0.25 * (uniform(array.size, "off", self.seed, name).reshape(array.shape) + 0.5)
-        return {name: array.astype(np.float32).astype(np.float64) for name, array in drawn.items()}
+        return {name: self.precision.rounded(array) for name, array in drawn.items()}
 
     @cached_property
     def inputs(self) -> Arrays:
-        """A batch of inputs: U(-1, 1), rounded to float32 so that both precisions read the same numbers."""
+        """A batch of inputs: U(-1, 1), rounded so that both precisions read the same numbers."""
         return self.batch(self.size, "inputs")
 
     def batch(self, count: int, key: str) -> Arrays:
@@ -101,7 +114,7 @@ class Pair:
         found = {}
         for name, shape in self.spec.inputs.items():
             values = 2 * uniform(count * int(np.prod(shape)), key, self.seed, name) - 1
-            found[name] = values.reshape(count, *shape).astype(np.float32).astype(np.float64)
+            found[name] = self.precision.rounded(values.reshape(count, *shape))
         return found
 
     def labels(self, count: int, classes: int) -> NDArray[np.int64]:

@@ -11,12 +11,16 @@ from dualnet.errors import SpecError, did_you_mean
 
 @dataclass(repr=False)
 class Report:
-    """What a climb found on one pair: ``verdict``, ``stages``, ``not_checked``; ``str()`` tells it in lines."""
+    """What a climb found on one pair: ``verdict``, ``stages``, ``not_checked``; ``str()`` tells it in lines.
+
+    ``precision`` is the lower of the two in which numbers were compared; the other is float64.
+    """
 
     name: str
     sides: list[str]
     stages: list[Stage] = field(default_factory=list)
     source: str = ""
+    precision: str = "float32"
 
     @property
     def verdict(self) -> Verdict:
@@ -62,6 +66,7 @@ class Report:
     def to_data(self) -> dict[str, Any]:
         """Return the report as plain data."""
         own = {"name": self.name, "sides": self.sides, "verdict": self.verdict, "source": self.source}
+        own |= {"precision": self.precision}
         return {**own, "stages": [stage.to_json() for stage in self.stages], "not_checked": self.not_checked}
 
     def to_json(self) -> str:

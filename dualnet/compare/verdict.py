@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dualnet.compare.tolerance import ALONE, LOUD, ROUNDOFF, SAME, SHRINKS_TO
+from dualnet.compare.tolerance import ROUNDOFF, SAME, SHRINKS_TO, alone, loud
 
 Verdict = Literal["equal", "rounding", "not checked", "unstable", "divergent"]
 WORST: tuple[Verdict, ...] = ("equal", "rounding", "unstable", "divergent")
@@ -16,12 +16,13 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Four:
-    """One tensor of both sides in both precisions."""
+    """One tensor of both sides in both precisions; "32" is the lower one, of unit roundoff ``roundoff``."""
 
     left32: Array
     right32: Array
     left64: Array
     right64: Array
+    roundoff: float = ROUNDOFF["float32"]
 
     @cached_property
     def sizes(self) -> tuple[float, ...]:
@@ -65,7 +66,7 @@ def judge(name: str, four: Four, reference: float = 0.0, same: float = SAME, *, 
     if not four.finite and not np.isfinite(four.left64).any():
         return Finding(name, "unstable", note="no value is finite")
     left32, right32, left64, right64 = four.sizes
-    if _vanishes(left32, left64, reference) and _vanishes(right32, right64, reference):
+    if _vanishes(left32, left64, reference, four.roundoff) and _vanishes(right32, right64, reference, four.roundoff):
         size = max(left64, right64)
         return Finding(name, "equal", 0.0, 0.0, size, "zero in theory: judged by the noise floor" if size else "")
     return (_measured if four.finite else _partly)(name, four, same, balanced)
@@ -76,7 +77,7 @@ def _measured(name: str, four: Four, same: float, balanced: bool) -> Finding:
     scale = max(four.sizes[2:])
     gap64, gap32 = relative(four.left64, four.right64, scale), relative(four.left32, four.right32, scale)
     noises = sorted((relative(four.left32, four.left64, scale), relative(four.right32, four.right64, scale)))
-    verdict, note = _verdict(gap32, gap64, noises, same, balanced)
+    verdict, note = _verdict(gap32, gap64, noises, same, balanced, four.roundoff)
     return Finding(name, verdict, gap32, gap64, noises[1], note)
 
 
@@ -88,35 +89,37 @@ def _partly(name: str, four: Four, same: float, balanced: bool) -> Finding:
     scale = max(_size(four.left64[known]), _size(four.right64[known]))
     gap64, gap32 = relative(four.left64[known], four.right64[known], scale), relative(left32, right32, scale)
     noises = sorted((relative(left32, left64, scale), relative(right32, right64, scale)))
-    verdict, note = _verdict(gap32, gap64, noises, same, balanced)
+    verdict, note = _verdict(gap32, gap64, noises, same, balanced, four.roundoff)
     if not both.all():
         verdict = "rounding" if verdict == "equal" else verdict
         note = f"{int((~both).sum())} of {both.size} values are not finite on both sides; {note}".removesuffix("; ")
     return Finding(name, verdict, gap32, gap64, noises[1], note)
 
 
-def _verdict(gap32: float, gap64: float, noises: list[float], same: float, balanced: bool) -> tuple[Verdict, str]:
-    """Return a verdict and a note. A side that is far less exact in float32 than the other is no alibi for itself."""
+def _verdict(
+    gap32: float, gap64: float, noises: list[float], same: float, balanced: bool, roundoff: float
+) -> tuple[Verdict, str]:
+    """Return a verdict and a note. A side that is far less exact than the other is no alibi for itself."""
     less, more = noises
-    if balanced and more > LOUD and more > ALONE * max(less, ROUNDOFF["float32"]):
-        return "divergent", f"one side is off by {more:.0e} in float32 only, the other by {less:.0e}"
+    if balanced and more > loud(roundoff) and more > alone(roundoff) * max(less, roundoff):
+        return "divergent", f"one side is off by {more:.0e} in the lower precision only, the other by {less:.0e}"
     if gap64 > same:
         if gap64 <= SHRINKS_TO * gap32:
             return "rounding", f"amplified rounding: the gap shrinks from {gap32:.0e} to {gap64:.0e} in float64"
         return "divergent", ""
-    return ("equal" if gap32 <= more + 2 * ROUNDOFF["float32"] else "rounding"), ""
+    return ("equal" if gap32 <= more + 2 * roundoff else "rounding"), ""
 
 
-def zero(in32: Array, in64: Array, reference: float = 0.0) -> bool:
+def zero(in32: Array, in64: Array, reference: float = 0.0, roundoff: float = ROUNDOFF["float32"]) -> bool:
     """Return whether a tensor is zero in exact arithmetic: its values shrink with the unit roundoff."""
-    return _vanishes(_size(in32), _size(in64), reference)
+    return _vanishes(_size(in32), _size(in64), reference, roundoff)
 
 
-def _vanishes(large: float, small: float, reference: float) -> bool:
+def _vanishes(large: float, small: float, reference: float, roundoff: float) -> bool:
     if not (np.isfinite(large) and np.isfinite(small)):
         return False
     if large == 0.0:
-        return small <= SHRINKS_TO * ROUNDOFF["float32"] * reference
+        return small <= SHRINKS_TO * roundoff * reference
     return small <= SHRINKS_TO * large
 
 

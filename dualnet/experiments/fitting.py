@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dualnet.backends.precision import held
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.experiments import forecast
 from dualnet.experiments.bench import HERE, Bench
@@ -60,7 +61,9 @@ def fit(
     fed = _feed(curve, bench)
     trained = train(bench.host, bench.backends, spec, fed, bench.settings(), bench.progress)
     x = np.linspace(0.0, 1.0, POINTS)
-    made = bench.each(lambda name: trained[name].session.forward({"x": x[:, None].astype(bench.dtype)})["outputs"][0])
+    made = bench.each(
+        lambda name: trained[name].session.forward({"x": x[:, None].astype(held(bench.dtype))})["outputs"][0]
+    )
     fitted = {name: np.asarray(array, dtype=np.float64)[:, 0] for name, array in made.items()}
     losses = {name: each_side.losses for name, each_side in trained.items()}
     return _result(target, network, dropout, x, curve(x), fitted, losses, bench)
@@ -87,8 +90,8 @@ def _network(name: str, widths: Sequence[int], activation: str, dropout: float, 
 
 def _feed(curve: Callable[[Values], Values], bench: Bench) -> Feed:
     def part(x: Values) -> Part:
-        given = curve(x)[:, None].astype(bench.dtype)
-        return Part({"x": x[:, None].astype(bench.dtype)}, np.zeros(len(x), np.int64), given)
+        given = curve(x)[:, None].astype(held(bench.dtype))
+        return Part({"x": x[:, None].astype(held(bench.dtype))}, np.zeros(len(x), np.int64), given)
 
     # Held-out places lie halfway between those that are learned from.
     even = (np.arange(SAMPLES) + 0.5) / SAMPLES

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dualnet.backends.precision import held, precision
 from dualnet.backends.protocol import Array, Arrays, LayerFacts
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.given import spec_of
@@ -40,7 +41,7 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     precision; activations are every layer's output for one example. Raises ``SpecError``.
     """
     net = spec_of(spec)
-    one = {name: np.zeros((1, *shape), bench.dtype) for name, shape in net.inputs.items()}
+    one = {name: np.zeros((1, *shape), held(bench.dtype)) for name, shape in net.inputs.items()}
 
     def side(name: str) -> list[Seen]:
         session = bench.open(name, net, shared_masks=False)
@@ -75,13 +76,14 @@ def _seen(facts: LayerFacts, made: Arrays, weight: Array | None) -> Seen:
 
 
 def _sizes(net: Spec, seen: Mapping[str, list[Seen]], bench: Bench) -> Table:
-    width = np.dtype(bench.dtype).itemsize
+    kind = precision(bench.dtype)
+    kept, made = (np.dtype(name).itemsize for name in (kind.stores, kind.computes))
     buffers = sum(math.prod(p.shape) for p in net.parameters.values() if not p.trainable)
     rows = []
     for name, side in seen.items():
         parameters = sum(each.parameters for each in side)
         activations = sum(math.prod(each.shape) for each in side)
-        cells = (parameters * width, buffers * width, activations * width)
+        cells = (parameters * kept, buffers * kept, activations * made)
         work = f"{sum(each.multiply_adds for each in side):,}"
         rows.append((name, f"{parameters:,}", *(f"{size / MEGA:.3f}" for size in cells), work))
     heads = ("side", "parameters", "parameters, MB", "buffers, MB", "activations, MB", "multiply-adds")

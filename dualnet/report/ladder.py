@@ -9,7 +9,7 @@ from dualnet.compare.tolerance import SAME
 from dualnet.compare.verdict import Finding
 from dualnet.report import exhibits as E
 from dualnet.report.result import Result
-from dualnet.report.table import MEANING, located, stage_row
+from dualnet.report.table import MEANING, heads, located, stage_row
 
 # Which findings of a stage are a chart of their own: their prefix, the chart's title, and whether they run backwards.
 CHARTS = (
@@ -19,7 +19,6 @@ CHARTS = (
     ("gradients", "parameter ", "Gradients of parameters", False),
     ("gradients", "eval: parameter ", "Gradients of parameters", False),  # of two live models
 )
-HEADS = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
 
 
 def result(report: Report, environment: Mapping[str, Any]) -> Result:
@@ -27,7 +26,7 @@ def result(report: Report, environment: Mapping[str, Any]) -> Result:
     found = {stage.name: stage for stage in report.stages}
     shown: list[E.Exhibit] = [_stages(report)]
     for name, prefix, head, backwards in CHARTS:
-        shown += _gaps(found[name], prefix, head, backwards) if name in found else []
+        shown += _gaps(found[name], prefix, head, backwards, report.precision) if name in found else []
     for name, draw in (("training", _training), ("accuracy", _accuracy), ("distillation", _distillation)):
         shown += draw(found[name]) if name in found and found[name].figures else []
     title = f"{report.name}: {' and '.join(report.sides)}"
@@ -52,18 +51,18 @@ def _stages(report: Report) -> E.Table:
         for stage in report.stages
     ]
     note = "A gap is max |left - right| over the larger side's max. A dash stands where a stage takes none."
-    return E.Table("Stages", HEADS, tuple(rows), note)
+    return E.Table("Stages", heads(report), tuple(rows), note)
 
 
-def _gaps(stage: Stage, prefix: str, title: str, backwards: bool) -> list[E.Exhibit]:
+def _gaps(stage: Stage, prefix: str, title: str, backwards: bool, precision: str) -> list[E.Exhibit]:
     """Return the gaps of the findings that begin with a prefix, in graph order, on a logarithmic axis."""
     found = [each for each in stage.findings if each.name.startswith(prefix) and each.gap64 == each.gap64]
     found = found[::-1] if backwards else found
     if not found:
         return []
     series = (
-        _gap("float32 gap", [each.gap32 for each in found], 0),
-        _gap("float32's own noise", [each.noise for each in found], 6),
+        _gap(f"{precision} gap", [each.gap32 for each in found], 0),
+        _gap(f"{precision}'s own noise", [each.noise for each in found], 6),
         _gap("float64 gap", [each.gap64 for each in found], 1),
         _gap("float64 tolerance", [SAME] * len(found), 2),
     )

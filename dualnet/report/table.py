@@ -37,12 +37,11 @@ def parity(report: Report) -> str:
         for cells in map(stage_row, report.stages)
         if cells[1] != "not checked"
     ]
-    heads = ("stage", "verdict", "compared", "float32 gap", "float64 gap", "seconds", "what")
     lines = [f"{report.name}: {' and '.join(report.sides)}"]
     lines += [report.source] if report.source else []
     lines += [
         "",
-        tabulate(rows, heads, tablefmt=STYLE, disable_numparse=True, colalign=ALIGNED),
+        tabulate(rows, heads(report), tablefmt=STYLE, disable_numparse=True, colalign=ALIGNED),
         "",
     ]
     lines += [line for stage in report.stages for line in located(stage)]
@@ -50,9 +49,14 @@ def parity(report: Report) -> str:
     return "\n".join([*lines, f"verdict: {report.verdict} ({MEANING[report.verdict]})"])
 
 
+def heads(report: Report) -> tuple[str, ...]:
+    """Return the heads of the ladder's columns."""
+    return ("stage", "verdict", "compared", f"{report.precision} gap", "float64 gap", "seconds", "what")
+
+
 MEANING = {
-    "equal": "both sides agree within float32's own noise",
-    "rounding": "one function: what differs in float32 is rounding, in float64 it is gone",
+    "equal": "both sides agree within their own rounding noise",
+    "rounding": "one function: what differs is rounding, in float64 it is gone",
     "unstable": "no verdict is possible: a side does not agree with itself, or amplifies a one-ulp change to the gap",
     "divergent": "two functions: what differs is no rounding",
     "not checked": "nothing was compared",

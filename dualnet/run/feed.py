@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dualnet.backends.precision import held
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import augmented, load_dataset, mean_std, normalise, split, to_float
 from dualnet.errors import SpecError
@@ -96,12 +97,12 @@ def feed(spec: Spec, *, dtype: str = "float32", seed: int = 0, limit: int | None
     name = next(iter(spec.inputs))
 
     def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
-        pixels = normalise(to_float(resized(images[:limit], shape), levels), *moments).astype(dtype)
+        pixels = normalise(to_float(resized(images[:limit], shape), levels), *moments).astype(held(dtype))
         return Part({name: pixels}, labels[:limit])
 
     def vary(epoch: int) -> Arrays:
         plain = to_float(resized(parts.train_images[:limit], shape), levels)
-        return {name: normalise(augmented(plain, spec.data.augment, seed, epoch), *moments).astype(dtype)}
+        return {name: normalise(augmented(plain, spec.data.augment, seed, epoch), *moments).astype(held(dtype))}
 
     validation = part(parts.validation_images, parts.validation_labels) if len(parts.validation_labels) else None
     train, test = part(parts.train_images, parts.train_labels), part(parts.test_images, parts.test_labels)

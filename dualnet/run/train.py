@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dualnet.backends.precision import precision
 from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import epoch_order, stacked
 from dualnet.errors import SpecError
@@ -86,7 +87,8 @@ def train_session(
     session.prepare(training.loss, training.optimizer, training.clip)
     trained = Trained([], session)
     if settings.ulps:
-        session.load(nudged(session.weights(), settings.seed, settings.ulps))
+        off = precision(settings.dtype).roundoff
+        session.load(nudged(session.weights(), settings.seed, settings.ulps, off))
     checkpoint = settings.out / f"{name}.safetensors" if settings.out else None
     identity = checkpoints.identity(spec, settings, feed, soft) if checkpoint else {}
     if checkpoint and settings.resume and checkpoint.exists():
@@ -181,12 +183,16 @@ def _refuse_single(spec: Spec, count: int) -> None:
             raise SpecError(msg)
 
 
-def nudged(weights: Arrays, seed: int, ulps: int) -> Arrays:
-    """Return weights, each moved up or down, as the seed draws, by units in the last place of its precision."""
+def nudged(weights: Arrays, seed: int, ulps: int, roundoff: float | None = None) -> Arrays:
+    """Return weights, each moved up or down, as the seed draws, by units in the last place.
+
+    That of a precision of the given roundoff, else of the array's own dtype.
+    """
     found = {}
     for name, array in weights.items():
         sign = np.where(uniform(array.size, "ulp", seed, name).reshape(array.shape) < 0.5, 1, -1).astype(array.dtype)
-        found[name] = array + sign * np.array(ulps, array.dtype) * np.spacing(np.abs(array))
+        coarser = 1.0 if roundoff is None else 2 * roundoff / np.finfo(array.dtype).eps
+        found[name] = array + sign * np.array(ulps * coarser, array.dtype) * np.spacing(np.abs(array))
     return found
 
 

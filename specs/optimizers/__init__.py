@@ -5,7 +5,7 @@ each framework has by default.
 """
 
 from dualnet.specs.optimizers.adam import Adam, Adamax, AdamW, Lamb, NAdam, RAdam, ScheduleFreeAdamW
-from dualnet.specs.optimizers.base import Accumulate, Clip, Group, Optimizer, WeightAverage
+from dualnet.specs.optimizers.base import Accumulate, Clip, Group, LossScale, Optimizer, WeightAverage
 from dualnet.specs.optimizers.flavours import FLAVOURS
 from dualnet.specs.optimizers.momentum import ASGD, SGD, Lion, Muon, Rprop
 from dualnet.specs.optimizers.scaled import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
@@ -28,6 +28,7 @@ __all__ = [
     "Group",
     "Lamb",
     "Lion",
+    "LossScale",
     "Muon",
     "NAdam",
     "Optimizer",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from dualnet.errors import SpecError
-from dualnet.specs.kinds import Fraction, Kind, Names, NonNegative, Positive, Size
+from dualnet.specs.kinds import Fraction, Kind, Names, NonNegative, Positive, Share, Size
 from dualnet.specs.node import Node
 
 Decay = Literal["coupled", "decoupled"]
@@ -58,6 +58,29 @@ class WeightAverage(Node):
     finish: Literal["weights", "average"] = "weights"
 
 
+@dataclass(frozen=True)
+class LossScale(Node):
+    """The loss times a scale before backward, gradients divided by it after: in float16 small ones survive so.
+
+    (Micikevicius et al. 2018.) An update whose gradients are not all finite is left out, and the scale times
+    ``backoff``; after ``interval`` finite ones in a row it is times ``growth``, where float32 holds that. Left out, an
+    update does not count for the optimizer's t; the schedule's goes on. ``torch.amp.GradScaler`` has these defaults,
+    Keras's ``LossScaleOptimizer`` starts at 32768.
+    """
+
+    initial: Positive = 65536.0
+    growth: Positive = 2.0
+    backoff: Share = 0.5
+    interval: Size = 2000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.growth < 1 or not self.backoff:
+            received = f"growth={self.growth}, backoff={self.backoff}"
+            msg = f"LossScale: growth must be at least 1 and backoff above 0. Received: {received}"
+            raise SpecError(msg)
+
+
 def _groups(value: object) -> tuple[Group, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, Group) for item in value):
         raise ValueError
@@ -75,7 +98,7 @@ class Optimizer(Node, family=True):
     refused: ClassVar[dict[str, str]] = {
         "LBFGS": "It takes the loss and gradient several times a step, in a line search; a step here takes them once.",
         "SparseAdam": "It is for sparse gradients; those of a spec's layers are dense, for which it is Adam.",
-        "LossScaleOptimizer": "Losses are scaled for float16; a session trains in float32 or float64.",
+        "LossScaleOptimizer": "Give the optimizer a loss_scale.",
         "MultiOptimizer": "Give groups for other rates and decays, or Muon's others.",
     }
 
@@ -88,6 +111,7 @@ class Optimizer(Node, family=True):
     )
     accumulate: Accumulate | None = field(default=None, kw_only=True)
     average: WeightAverage | None = field(default=None, kw_only=True)
+    loss_scale: LossScale | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

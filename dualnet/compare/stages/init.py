@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dualnet.backends.precision import PRECISIONS
 from dualnet.backends.protocol import Arrays, Session
 from dualnet.compare.pair import Pair, Side
 from dualnet.compare.stage import Stage
@@ -57,7 +58,7 @@ def _shared(pair: Pair) -> list[Finding]:
     return [
         Finding(f"shared: {name}", "equal" if same else "divergent", note="" if same else "the bits differ")
         for name in drawn
-        for same in [all(np.array_equal(found[name], drawn[name].astype(key[1])) for key, found in made.items())]
+        for same in [all(np.array_equal(made[key][name], PRECISIONS[key[1]].rounded(drawn[name])) for key in made)]
     ]
 
 

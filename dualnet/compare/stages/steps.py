@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from dualnet.compare.curves import ulps
-from dualnet.compare.pair import DTYPES, Pair
+from dualnet.compare.pair import Pair
 from dualnet.compare.stage import Stage, judged
 from dualnet.compare.stages.gradients import run as gradients_of
 from dualnet.compare.tolerance import NOISE_FACTOR, SAME_AFTER_STEPS
@@ -45,9 +45,12 @@ def _moved(pair: Pair, data: Examples, steps: int) -> dict[str, float]:
 
 def silent_parameters(pair: Pair) -> set[str]:
     """Return the parameters whose gradient is zero in theory: a bias in front of BatchNorm, above all."""
-    found = {dtype: gradients_of(pair, pair.left, pair.session(pair.left, dtype))["parameters"] for dtype in DTYPES}
+    found = {
+        dtype: gradients_of(pair, pair.left, pair.session(pair.left, dtype))["parameters"] for dtype in pair.dtypes
+    }
     reference = max((float(np.abs(g).max(initial=0.0)) for g in found["float64"].values()), default=0.0)
-    return {name for name, g in found["float64"].items() if zero(found["float32"][name], g, reference)}
+    low, roundoff = found[pair.dtypes[0]], pair.precision.roundoff
+    return {name for name, g in found["float64"].items() if zero(low[name], g, reference, roundoff)}
 
 
 def _settled(pair: Pair, findings: list[Finding], moved: dict[str, float], silent: set[str]) -> list[Finding]:

@@ -66,7 +66,9 @@ def _fields(node: Node, prefix: str) -> dict[str, Any]:
 
 def _facts(pair: Pair, side: Side) -> tuple[list[LayerFacts], set[str]]:
     session = (
-        pair.session(side, "float32") if side is pair.left or _alike(pair) else pair.host.open(side.backend, side.spec)
+        pair.session(side, pair.dtypes[0])
+        if side is pair.left or _alike(pair)
+        else pair.host.open(side.backend, side.spec, dtype=pair.dtypes[0])
     )
     return session.structure(), set(session.trainable())
 
