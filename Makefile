@@ -13,7 +13,7 @@ JOBS ?= 2
 SPLIT = -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-all lint types ci clean
+.PHONY: help dev demo test test-all fuzz lint types ci clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(STAMP) ## run the tests
 
 test-all: $(STAMP) ## run the tests, the slow ones too
 	$(BIN)/python -m pytest $(SPLIT) -m "slow or not slow"
+
+fuzz: $(STAMP) ## hold 10,000 random graphs of both frameworks to one another; goes on where it was stopped
+	$(BIN)/python -m tests.fuzz --jobs $(JOBS)
 
 lint: $(STAMP) ## check format and style
 	$(BIN)/ruff format --check .

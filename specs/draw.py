@@ -96,7 +96,7 @@ def _between(bound: float, p: Parameter, key: tuple[object, ...]) -> Array:
 
 def _spread(variance: float, truncated: bool, p: Parameter, key: tuple[object, ...]) -> Array:
     std = math.sqrt(variance)
-    if truncated:
+    if truncated and std:  # a gain of 1e-300 has none
         cut = I.TruncatedNormal(0.0, std / I.TRUNCATED_STD, -2 * std / I.TRUNCATED_STD, 2 * std / I.TRUNCATED_STD)
         return _truncated(cut, p, key)
     return (normal(math.prod(p.shape), *key) * std).reshape(p.shape)

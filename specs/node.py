@@ -96,6 +96,10 @@ class Node:
             if field.default is dataclasses.MISSING or not _same(value, kind.accept(field.default)):
                 yield field.name, kind.shorten(value)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the node in IPython, and in the examples of Hypothesis, which takes class variables for fields."""
+        printer.text(repr(self))
+
     def brief(self) -> str:
         """Return the node as it would be written: fields that have their default are left out."""
         return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in self.fields())})"

@@ -65,7 +65,7 @@ def _between(bound: float) -> Any:
 
 def _spread(variance: float, truncated: bool) -> Any:
     std = math.sqrt(variance)
-    return K.TruncatedNormal(stddev=std / I.TRUNCATED_STD) if truncated else K.RandomNormal(stddev=std)
+    return K.TruncatedNormal(stddev=std / I.TRUNCATED_STD) if truncated and std else K.RandomNormal(stddev=std)
 
 
 def _glorot(p: Parameter) -> float:

@@ -123,15 +123,17 @@ def binary(template: str) -> Rule:
     return rule
 
 
-def together(*names: str) -> Rule:
-    """Return the rule of a function of tensors that broadcast."""
+def together(*names: str, by_place: bool = False) -> Rule:
+    """Return the rule of a function of tensors that broadcast; ``by_place`` where it takes numbers no other way."""
 
     def rule(frame: Frame, op: Op) -> Value:
         present = [name for name in names if op.arguments.get(name) is not None]
         values = [operand(frame, op.arguments[name]) for name in present]
         codes, logical, physical = frame.aligned(values)
         rest = [Argument(argument(frame, n, v), n) for n, v in op.arguments.items() if n not in names]
-        listed = [Argument(c, "" if i == 0 else n) for i, (n, c) in enumerate(zip(present, codes, strict=True))]
+        listed = [
+            Argument(c, "" if i == 0 or by_place else n) for i, (n, c) in enumerate(zip(present, codes, strict=True))
+        ]
         return frame.made(Invoke(function(op.op), (*listed, *rest)), logical, physical)
 
     return rule
@@ -468,7 +470,7 @@ OPS: dict[str, Rule] = {
     **dict.fromkeys(
         ("maximum", "minimum", "atan2", "logical_and", "logical_or", "logical_xor"), together("input", "other")
     ),
-    "where": together("condition", "input", "other"),
+    "where": together("condition", "input", "other", by_place=True),
     "clamp": unary,
     **dict.fromkeys(("mean", "sum", "amax", "amin", "argmax", "argmin", "logsumexp", "any", "all", "prod"), reduction),
     **dict.fromkeys(("softmax", "log_softmax", "cumsum", "cumprod"), axial),

@@ -1,0 +1,100 @@
+"""The fuzz: a hundred random graphs, the graphs that once found a fault, and faults that it must find."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualnet import specs as S
+from dualnet.backends.keras.session import KerasSession
+from tests import fuzz
+
+FINE = ["equal", "source for torch: equal", "source for keras: equal"]
+
+# What random graphs have found, shrunk.
+FOUND = {
+    "a norm used twice": S.Spec(
+        "x", S.Block((S.BatchNorm1d(name="n"), S.Linear(4, bias=False), S.Shared("n"), S.Linear(2))), (4,)
+    ),
+    "numbers in torch.where": S.Spec("x", S.Block((S.Linear(3), S.CELU(0.75))), (4,)),
+    "a gain whose square is zero": S.Spec(
+        "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_is_mended(name: str) -> None:
+    assert fuzz.examine(FOUND[name]) == FINE
+
+
+@pytest.mark.timeout(600)  # two minutes on an idle machine
+def test_random_graphs() -> None:
+    found = fuzz.piece(2026, 100)
+    assert found["graphs"] == 100
+    assert found["equal"] > 80
+
+
+def test_a_fault_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = KerasSession.forward
+
+    def off(session: KerasSession, *inputs: Any, **options: Any) -> Any:
+        made = own(session, *inputs, **options)
+        tanh = [step.path for step in session.spec.graph.leaves() if isinstance(step.layer, S.Tanh)]
+        made["layers"] |= {path: made["layers"][path] * 1.001 for path in tanh}
+        return made
+
+    monkeypatch.setattr(KerasSession, "forward", off)
+    with pytest.raises(AssertionError, match=r"layer \w+, training=False: they differ by 1.0e-03") as caught:
+        fuzz.piece(3, 60)
+    assert 'op = "Tanh"' in "".join(caught.value.__notes__)
+
+
+def test_a_fault_in_the_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    own = fuzz.written
+
+    def off(program: Any, to: str) -> Any:
+        made = own(program, to)
+        if to == "torch":
+            with torch.no_grad():
+                next(iter(made.model.parameters())).mul_(1.001)
+        return made
+
+    spec = S.Spec("x", S.Linear(3, bias=False), (4,))
+    assert fuzz.examine(spec) == FINE
+    monkeypatch.setattr(fuzz, "written", off)
+    with pytest.raises(AssertionError, match=r"source for torch: output 0: they differ by 1.0e-03"):
+        fuzz.examine(spec)
+
+
+def test_noise_is_told_from_a_fault() -> None:
+    ours, near, far = ({"x": fuzz.np.array([1.0, value])} for value in (0.5, 0.5 + 1e-8, 0.5 + 1e-6))
+    assert fuzz.apart(ours, near, lambda: {"x": 1e-8}) is True
+    assert fuzz.apart(ours, ours, dict) is False
+    with pytest.raises(AssertionError, match=r"x: they differ by 1.0e-06, an ulp moves it by 1e-08"):
+        fuzz.apart(ours, far, lambda: {"x": 1e-8})
+
+
+def test_it_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, asked = tmp_path / "new" / "fuzz.jsonl", []
+
+    def pieces(numbers: list[int], jobs: int) -> Any:
+        asked.append(list(numbers))
+        yield from ((n, "AssertionError: apart" if n == 3 else dict(Counter(graphs=50, equal=50))) for n in numbers[:2])
+
+    monkeypatch.setattr(fuzz, "pieces", pieces)
+    words = ["--count", "200", "--record", str(record)]
+    assert fuzz.main(words) == 0
+    assert "piece 1: fine, 2 of 4" in capsys.readouterr().out
+    assert fuzz.main(words) == 1
+    assert asked == [[0, 1, 2, 3], [2, 3]]
+    said = capsys.readouterr().out
+    assert "    150  graphs" in said
+    assert "1 of 4 pieces failed: 3" in said
+    assert [json.loads(line)["piece"] for line in record.read_text().splitlines()] == [0, 1, 2, 3]
