@@ -1,5 +1,9 @@
 """Devices: those that each framework has, and those that are refused. Several at once: ``docs/``, ``test_docs.py``."""
 
+import importlib
+import subprocess
+import sys
+
 import pytest
 
 import dualnet
@@ -45,3 +49,42 @@ def test_other_names_are_refused_alike_by_both(backend: Backend, device: str) ->
 def test_no_such_backend() -> None:
     with pytest.raises(UnsupportedError, match=r"There is no backend 'kears'\. Did you mean 'keras'"):
         dualnet.devices("kears")
+
+
+# What ``exact`` leaves switched on or off, told by each framework itself in a process of its own.
+SWITCHES = {
+    "torch": (
+        "b = torch.backends; b.cuda.matmul.allow_tf32 = b.cudnn.allow_tf32 = b.cudnn.benchmark = True",
+        "print(b.cuda.matmul.allow_tf32, b.cudnn.allow_tf32, b.cudnn.benchmark, "
+        "torch.are_deterministic_algorithms_enabled())",
+        "False False False True",
+    ),
+    "keras": (
+        "from tensorflow.python.framework import config; tf = device.tf",
+        "print(tf.config.experimental.tensor_float_32_execution_enabled(), config.is_op_determinism_enabled())",
+        "False True",
+    ),
+}
+
+
+def test_a_gpu_computes_every_bit_and_the_same_every_time(backend: Backend) -> None:
+    before, after, expected = SWITCHES[backend.name]
+    lines = ["import torch"] if backend.name == "torch" else []
+    lines += [f"from dualnet.backends.{backend.name} import device", before, "device.exact()", after]
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == expected, run.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_whoever_asks_for_a_gpu_gets_it_exact(name: str, both: tuple[Backend, Backend], monkeypatch) -> None:
+    device = importlib.import_module(f"dualnet.backends.{name}.device")
+    asked: list[str] = []
+    monkeypatch.setattr(device, "exact", lambda: asked.append(name))
+    if name == "torch":
+        monkeypatch.setattr(device.torch.cuda, "device_count", lambda: 2)
+    else:
+        monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda kind: ["one", "two"])
+    assert "1" in str(device.place("gpu:1"))
+    assert asked == [name]
+    device.place("cpu")
+    assert asked == [name]

@@ -48,9 +48,15 @@ def names() -> list[str]:
 
 
 def exact() -> None:
-    """Switch TF32 off: it keeps 10 bits of a mantissa, and no verdict survives that."""
+    """Switch TF32 off, which keeps 10 bits of a mantissa, and kernels whose sums change from run to run.
+
+    No verdict survives the one or the other. An op that has no other kernel warns.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def facts() -> dict[str, Any]:
