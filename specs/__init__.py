@@ -16,7 +16,9 @@ from dualnet.specs.activations import (
     Tanhshrink,
     Threshold,
 )
+from dualnet.specs.attention import Attention, MultiheadAttention
 from dualnet.specs.augment import Augmentation, Crop, Cutout, Flip, Rotate
+from dualnet.specs.embedding import Embedding, EmbeddingBag
 from dualnet.specs.entrywise import (
     BinaryCrossEntropy,
     BinaryFocal,
@@ -48,6 +50,7 @@ from dualnet.specs.initializers import (
     Normal,
     Ones,
     Orthogonal,
+    Rows,
     Sparse,
     TruncatedNormal,
     Uniform,
@@ -118,6 +121,7 @@ from dualnet.specs.optimizers import (
     ScheduleFreeAdamW,
     WeightAverage,
 )
+from dualnet.specs.recurrent import GRU, LSTM, RNN
 from dualnet.specs.schedules import (
     Chain,
     ConstantFactor,
@@ -144,6 +148,9 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "Accumulate",
@@ -155,6 +162,7 @@ __all__ = [
     "Adamax",
     "AdaptiveAvgPool2d",
     "Add",
+    "Attention",
     "Augmentation",
     "Average",
     "AvgPool2d",
@@ -181,6 +189,8 @@ __all__ = [
     "Dirac",
     "Distillation",
     "Dropout",
+    "Embedding",
+    "EmbeddingBag",
     "Exponential",
     "ExponentialDecay",
     "Eye",
@@ -227,6 +237,7 @@ __all__ = [
     "Mish",
     "MultiMargin",
     "MultiStepDecay",
+    "MultiheadAttention",
     "Multiply",
     "Muon",
     "NAdam",
@@ -246,6 +257,7 @@ __all__ = [
     "ReLU",
     "Reshape",
     "Rotate",
+    "Rows",
     "Rprop",
     "Schedule",
     "ScheduleFreeAdamW",

@@ -17,6 +17,7 @@ from dualnet.backends import masks
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
+from tests.sequence_judge import SEQUENCES, dropped
 
 
 class Own(dict[str, Any]):
@@ -38,6 +39,9 @@ def judge(step: Step, inputs: list[Array], weights: Arrays, training: bool, mask
         return _dropout(layer, step, inputs[0], mask) if training else inputs[0]
     if isinstance(layer, (S.BatchNorm1d, S.BatchNorm2d)):
         return _batch_norm(layer, inputs[0], own(step, weights), training)
+    if type(layer) in SEQUENCES:
+        drop = dropped(step, mask, training)
+        return SEQUENCES[type(layer)](layer, step, inputs, dict(own(step, weights)), drop)
     if isinstance(layer, tuple(JOINS)):
         return np.asarray(JOINS[type(layer)](layer, inputs))
     return np.asarray(RULES[type(layer)](layer, inputs[0], own(step, weights)))

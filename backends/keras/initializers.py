@@ -5,6 +5,7 @@ Bounds come from the spec's fans, which Keras would count otherwise for depthwis
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -90,6 +91,13 @@ def _sparse(i: I.Sparse, p: Parameter) -> Any:
     return drawn
 
 
+def _rows(i: I.Rows, p: Parameter) -> Any:
+    made = initializer(replace(p, initializer=i.rest), lambda array: array)(p.shape, dtype="float64")
+    drawn = np.array(ops.convert_to_numpy(made))
+    drawn[i.first : i.end] = i.value
+    return drawn
+
+
 RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Zeros: lambda i, p: K.Zeros(),
     I.Ones: lambda i, p: K.Ones(),
@@ -112,4 +120,5 @@ IN_SPEC_ORDER: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Dirac: lambda i, p: draw(p),
     I.Orthogonal: _orthogonal,
     I.Sparse: _sparse,
+    I.Rows: _rows,
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
+from dualnet.backends.keras import sequences
 from dualnet.backends.keras.layout import Layout
 from dualnet.specs import activations as A
 from dualnet.specs import layers as L
@@ -34,6 +35,9 @@ class Place:
 
 def lower(place: Place) -> list[Call]:
     """Return the calls that make a step's layers, in order; the one that holds its weights bears the step's name."""
+    if type(place.step.layer) in sequences.RULES:
+        made = sequences.RULES[type(place.step.layer)](place.step.layer, place.step, place.gives.axes)
+        return made if isinstance(made, list) else [made]
     if type(place.step.layer) not in RULES:
         shapes = zip(place.step.in_shapes, place.reads, strict=True)
         return [own.lower("keras", place.step, tuple(tuple(s[axis] for axis in read.axes) for s, read in shapes))]

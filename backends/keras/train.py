@@ -69,7 +69,7 @@ class Trainer:
             first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
             targets, soft = (None if data[key] is None else tf.gather(data[key], row) for key in ("targets", "soft"))
             loss = self.loss(first, targets, soft)
-        self._learn(tape.gradient(loss, [v.value for v in self.variables]))
+        self._learn([dense(each) for each in tape.gradient(loss, [v.value for v in self.variables])])
         if data["labels"] is None:
             return loss, tf.constant(0, tf.int64)
         hits = tf.equal(tf.argmax(first, 1), tf.gather(data["labels"], row))
@@ -142,6 +142,11 @@ class Trainer:
             if full in slots:
                 carrier = self.carried[full.rpartition("/")[0]][1]
                 variable.assign(carrier.to_keras(slots[full]) if shaped else slots[full])
+
+
+def dense(gradient: Any) -> Any:
+    """Return a gradient whole: an embedding's comes as a slice for each look-up, of one row maybe several."""
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def _copies(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from typing import Any
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
+from dualnet.backends.torch import sequences
 from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
 
 
-def lower(step: Step) -> Call:
-    """Return the call that makes a step's module."""
+def lower(step: Step, key: int | None = None) -> Call:
+    """Return the call that makes a step's module; ``key`` shares what it draws at random."""
+    if type(step.layer) in sequences.DRAWS:
+        return sequences.DRAWS[type(step.layer)](step.layer, step.in_shapes, key)
+    if type(step.layer) in sequences.RULES:
+        return sequences.RULES[type(step.layer)](step.layer, step.in_shapes)
     if type(step.layer) not in RULES:
         return own.lower("torch", step, step.in_shapes)
     made: Call = RULES[type(step.layer)](step.layer, step.in_shapes[0])

@@ -93,15 +93,16 @@ class Pair:
 
     @cached_property
     def inputs(self) -> Arrays:
-        """A batch of inputs: U(-1, 1), rounded to float32 so that both precisions read the same numbers."""
+        """A batch of inputs, rounded to float32 so that both precisions read the same numbers."""
         return self.batch(self.size, "inputs")
 
     def batch(self, count: int, key: str) -> Arrays:
-        """Return ``count`` random examples by input name."""
-        found = {}
+        """Return ``count`` random examples by input name: U(-1, 1), or integers below what they must stay below."""
+        found: Arrays = {}
         for name, shape in self.spec.inputs.items():
-            values = 2 * uniform(count * int(np.prod(shape)), key, self.seed, name) - 1
-            found[name] = values.reshape(count, *shape).astype(np.float32).astype(np.float64)
+            drawn, below = uniform(count * int(np.prod(shape)), key, self.seed, name), self.spec.integers.get(name)
+            values = (2 * drawn - 1).astype(np.float32).astype(np.float64) if below is None else drawn * below
+            found[name] = values.reshape(count, *shape).astype(np.float64 if below is None else np.int64)
         return found
 
     def labels(self, count: int, classes: int) -> NDArray[np.int64]:
