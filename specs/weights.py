@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Scope, Step, join
 from dualnet.specs.initializers import PRESETS, Initializer, Ones, Zeros
+from dualnet.specs.other_weights import RULES as OTHERS
 from dualnet.specs.parameter import Parameter
-from dualnet.specs.sequence_weights import RULES
+from dualnet.specs.sequence_weights import RULES as SEQUENCES
 from dualnet.specs.shapes import Shape
 
 # How a layer of somebody's own has parameters: (layer, in_shapes, preset) → its parameters. See ``dualnet.specs.own``.
 OWN: dict[type[L.Layer], Callable[..., tuple[Parameter, ...]]] = {}
+
+
+RULES = {**SEQUENCES, **OTHERS}
 
 
 def fans(shape: Shape) -> tuple[int, int]:

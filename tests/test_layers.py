@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tests.other_cases
 import tests.sequence_cases
 import tests.wirings  # noqa: F401 - enters its rows
 from dualnet import specs as S

@@ -9,7 +9,7 @@ import keras
 
 from dualnet.backends import own
 from dualnet.backends.call import Call
-from dualnet.backends.keras import activations, attention, bridges, embedding, recurrent
+from dualnet.backends.keras import activations, attention, bridges, embedding, noise, recurrent, scales
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layers import Place, lower
@@ -25,7 +25,7 @@ from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
 HOMES = {"layers": keras.layers, "activations": activations, "bridges": bridges, "own": own.home("keras")}
-HOMES |= {"embedding": embedding, "recurrent": recurrent, "attention": attention}
+HOMES |= {"embedding": embedding, "recurrent": recurrent, "attention": attention, "noise": noise, "scales": scales}
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,11 @@ class Builder:
 
     def _masks(self, step: Step, call: Call) -> dict[str, Any]:
         """Return what makes a layer of ours share its random draws."""
-        shares = self.mask_seed is not None and _home(call) in HELD
-        return {"masks": (key(self.mask_seed, step.owner), self.mask_step)} if shares else {}
+        if self.mask_seed is None or _home(call) not in ("recurrent", "attention", "noise"):
+            return {}
+        shared = key(self.mask_seed, step.owner), self.mask_step
+        at = (self.layouts.reads[step.path][0], step.in_shapes[0]) if _home(call) == "noise" else ()
+        return {"masks": (*shared, *at)}
 
     def _tied(self, step: Step, call: Call) -> Any:
         """Return the layer that a second use shares with the first; None if it has no weights, or this is the first."""

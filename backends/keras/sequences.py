@@ -69,4 +69,4 @@ RULES: dict[type[Any], Callable[[Any, Step, tuple[int, ...]], Made]] = {
     A.MultiheadAttention: _multihead,
     A.Attention: _attention,
 }
-HELD = ("recurrent", "attention")  # homes of the layers that hold weights by the spec's names, and take shared masks
+HELD = ("recurrent", "attention", "scales")  # homes of the layers that hold weights by the spec's names

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dualnet.backends import own
 from dualnet.backends.call import Call
 from dualnet.backends.masks import key
-from dualnet.backends.torch import attention, bridges, dropout, recurrent
+from dualnet.backends.torch import attention, bridges, dropout, noise, recurrent, scales
 from dualnet.backends.torch.layers import lower
 from dualnet.backends.torch.own import checked
 from dualnet.specs.graph import Scope, Step
@@ -21,6 +21,8 @@ HOMES = {
     "bridges": bridges,
     "dropout": dropout,
     "recurrent": recurrent,
+    "noise": noise,
+    "scales": scales,
     "attention": attention,
     "own": own.home("torch"),
 }

@@ -101,7 +101,7 @@ class Recurrent(nn.Module):
     def _read(self, x: Tensor, end: str, backwards: bool) -> list[Tensor]:
         """Return one way's outputs, in the order of reading."""
         steps = F.linear(x, getattr(self, f"weight_ih{end}"), self._weight("bias_ih", end)).unbind(1)
-        state: State = tuple(x.new_zeros(len(x), size) for size in self.sizes)
+        state: State = tuple(x.new_zeros(x.shape[0], size) for size in self.sizes)
         made = []
         for step in reversed(steps) if backwards else steps:
             state = getattr(self, f"_{self.kind.lower()}")(step, state, end)

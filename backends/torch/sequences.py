@@ -6,6 +6,7 @@ from typing import Any
 from dualnet.backends.call import Call, call, unless
 from dualnet.specs import attention as A
 from dualnet.specs import embedding as E
+from dualnet.specs import products as P
 from dualnet.specs import recurrent as R
 from dualnet.specs.sequence_shapes import heads, trio
 from dualnet.specs.sequence_weights import fused
@@ -63,7 +64,12 @@ def _attention(layer: A.Attention, shapes: Shapes, key: int | None = None) -> Ca
     return call("attention.Attention", layer.score, shapes[0][-1], **options, **unless(None, key=key))
 
 
+def _bilinear(layer: P.Bilinear, shapes: Shapes) -> Call:
+    return call("nn.Bilinear", shapes[0][-1], shapes[1][-1], layer.features, **unless(True, bias=layer.bias))
+
+
 RULES: dict[type[Any], Callable[[Any, Shapes], Call]] = {
+    P.Bilinear: _bilinear,
     E.Embedding: _embedding,
     E.EmbeddingBag: _bag,
 }

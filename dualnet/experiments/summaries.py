@@ -40,7 +40,8 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     precision; activations are every layer's output for one example. Raises ``SpecError``.
     """
     net = spec_of(spec)
-    one = {name: np.zeros((1, *shape), bench.dtype) for name, shape in net.inputs.items()}
+    kinds = dict.fromkeys(net.integers, "int64")
+    one = {name: np.zeros((1, *shape), kinds.get(name, bench.dtype)) for name, shape in net.inputs.items()}
 
     def side(name: str) -> list[Seen]:
         session = bench.open(name, net, shared_masks=False)

@@ -149,7 +149,7 @@ def program_of(spec: Spec) -> Program:
             raise UnsupportedError(msg)
     model = backend("torch").build(spec, seed=0)
     model.eval()
-    kinds = {name: "int64" for name in spec.integers}
+    kinds = dict.fromkeys(spec.integers, "int64")
     inputs = [np.zeros((2, *shape), kinds.get(name, "float32")) for name, shape in spec.inputs.items()]
     program: Program = porter("torch").read(model, tuple(inputs), {})
     program.name, program.about = _camel(spec.name), spec.about or "a spec"
