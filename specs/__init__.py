@@ -96,6 +96,13 @@ from dualnet.specs.layers import (
     Sum,
     Tanh,
 )
+from dualnet.specs.likeness import (
+    CategoricalFocal,
+    Dice,
+    GeneralizedCrossEntropy,
+    ProbabilityCrossEntropy,
+    Tversky,
+)
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss, MultiMargin, NegativeLogLikelihood
 from dualnet.specs.moves import Permute, RepeatVector, Unflatten
 from dualnet.specs.noise import AlphaDropout, FeatureAlphaDropout, GaussianDropout, GaussianNoise, RReLU
@@ -178,6 +185,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Block",
+    "CategoricalFocal",
     "CategoricalHinge",
     "Chain",
     "Clip",
@@ -193,6 +201,7 @@ __all__ = [
     "Cutout",
     "Cyclic",
     "Data",
+    "Dice",
     "Dirac",
     "Distillation",
     "Dot",
@@ -209,6 +218,7 @@ __all__ = [
     "Ftrl",
     "GaussianDropout",
     "GaussianNoise",
+    "GeneralizedCrossEntropy",
     "Group",
     "GroupNorm",
     "Halve",
@@ -266,6 +276,7 @@ __all__ = [
     "Plateau",
     "Poisson",
     "PolynomialDecay",
+    "ProbabilityCrossEntropy",
     "Product",
     "RAdam",
     "RMSNorm",
@@ -302,6 +313,7 @@ __all__ = [
     "Threshold",
     "Training",
     "TruncatedNormal",
+    "Tversky",
     "Unflatten",
     "Uniform",
     "UnitNormalization",

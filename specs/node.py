@@ -24,6 +24,24 @@ ALSO_CALLED = {
     "LayerNormalization": "LayerNorm",
     "GroupNormalization": "GroupNorm",
     "Concatenate": "Concat",
+    "LSTMCell": "LSTM",
+    "GRUCell": "GRU",
+    "RNNCell": "RNN",
+    "SimpleRNN": "RNN",
+    "Bidirectional": "LSTM",
+    "MultiHeadAttention": "MultiheadAttention",
+    "GroupQueryAttention": "MultiheadAttention",
+    "AdditiveAttention": "Attention",
+    "RMSNormalization": "RMSNorm",
+    "Softmax2d": "Softmax",
+    "ThresholdedReLU": "Threshold",
+    "ReLU6": "Hardtanh",
+    "PoissonNLL": "Poisson",
+    "BinaryFocalCrossentropy": "BinaryFocal",
+    "CategoricalFocalCrossentropy": "CategoricalFocal",
+    "CategoricalGeneralizedCrossEntropy": "GeneralizedCrossEntropy",
+    "BCE": "ProbabilityCrossEntropy",
+    "BCEWithLogits": "BinaryCrossEntropy",
     "GlorotUniform": "XavierUniform",
     "GlorotNormal": "XavierNormal",
     "HeUniform": "KaimingUniform",
@@ -122,7 +140,11 @@ def make(family: type[Node], op: str, arguments: dict[str, Any], where: str) -> 
         hint = (
             f" Here it is called {meant!r}." if meant in family.registry else did_you_mean(shown(op), family.registry)
         )
-        hint = f" {family.refused[op]}" if isinstance(op, str) and op in family.refused else hint
+        hint = (
+            f" {family.refused[op][:1].upper()}{family.refused[op][1:]}"
+            if isinstance(op, str) and op in family.refused
+            else hint
+        )
         hint = hint or f" Known: {', '.join(sorted(family.registry))}."
         msg = f"{where}: unknown {family.__name__.lower()} {shown(op)}.{hint}"
         raise SpecError(msg)
