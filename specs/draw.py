@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dualnet.errors import SpecError
 from dualnet.specs import initializers as I
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Array = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ class Loss(Node, family=True):
         "CTC": "TensorFlow computes it in float32 alone, and it takes lengths beside outputs and targets.",
         "MultiLabelMargin": "its targets are lists of labels of any length. Use BinaryCrossEntropy with given targets.",
         "MultiLabelSoftMargin": 'it is BinaryCrossEntropy; its sum is the reduction "sum_of_means".',
-        "Circle": "it compares every example of a batch with every other, by labels; a loss here is a sum over examples.",
+        "Circle": "it compares each example of a batch with every other; a loss here compares it with its target.",
     }
 
 

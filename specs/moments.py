@@ -6,7 +6,7 @@ from typing import Any
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import fan, scaling_fan, zeros
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Moments = tuple[float, float]
 

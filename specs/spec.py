@@ -15,9 +15,10 @@ from dualnet.specs.losses import CrossEntropy, Distillation, Loss
 from dualnet.specs.node import Node
 from dualnet.specs.optimizers import Adam, Clip, Optimizer
 from dualnet.specs.optimizers.slots import shares
+from dualnet.specs.parameter import Parameter
 from dualnet.specs.schedules import Schedule
 from dualnet.specs.shapes import Shape as ShapeOf
-from dualnet.specs.weights import Parameter, parameters
+from dualnet.specs.weights import parameters
 
 
 def _inputs(value: Any) -> dict[str, ShapeOf]:

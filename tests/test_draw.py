@@ -18,7 +18,8 @@ from dualnet import specs as S
 from dualnet.errors import SpecError
 from dualnet.specs.draw import RULES, Array, draw, log, normal, normal_quantile, orthonormal, uniform
 from dualnet.specs.initializers import Initializer
-from dualnet.specs.weights import Parameter, fans
+from dualnet.specs.parameter import Parameter
+from dualnet.specs.weights import fans
 
 DENSE, CONV = ("fc.weight", (6, 5)), ("conv.weight", (4, 3, 3, 2))
 SIGMAS = 6.1  # a normal statistic strays further once in 1e9

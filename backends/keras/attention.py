@@ -33,7 +33,7 @@ class MultiheadAttention(Held):
 
     def __init__(self, heads: int, size: int, wide: int, groups: int, lengths: Sequence[int], *, dropout: float = 0.0,
                  causal: bool = False, **rest: Any) -> None:  # fmt: skip
-        own = {"heads": heads, "size": size, "wide": wide, "groups": groups, "lengths": lengths}
+        own: dict[str, Any] = {"heads": heads, "size": size, "wide": wide, "groups": groups, "lengths": lengths}
         super().__init__(**own, dropout=dropout, causal=causal, **rest)
         self.heads, self.size, self.wide, self.groups, self.causal = heads, size, wide, groups, causal
         self.rows = (heads * size, groups * size, groups * wide)

@@ -15,7 +15,7 @@ from keras import ops
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import draw, fan, scaling_fan, zeros
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Lay = Callable[[Any], Any]  # the spec's array → the Keras variable's
 

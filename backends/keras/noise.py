@@ -82,5 +82,5 @@ class RReLU(Noise):
     def _noisy(self, x: Any, lower: float, upper: float) -> Any:
         return ops.where(x > 0, x, x * (lower + (upper - lower) * self._uniform(x)))
 
-    def _still(self, x: Any, lower: float, upper: float) -> Any:
-        return ops.where(x > 0, x, x * ((lower + upper) / 2))
+    def _still(self, x: Any, **options: Any) -> Any:
+        return ops.where(x > 0, x, x * ((options["lower"] + options["upper"]) / 2))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import fan, scaling_fan
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 
 @torch.no_grad()

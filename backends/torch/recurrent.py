@@ -38,7 +38,7 @@ class _Stock(nn.RNNBase):
 
     last = False
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         """Return (N, L, out), or (N, out)."""
         made = super().forward(x)
         return _last(made, 1 + self.bidirectional) if self.last else made[0]
@@ -69,7 +69,10 @@ class Recurrent(nn.Module):
         self.sizes = (out, hidden) if kind == "LSTM" else (out,)
         wide = out * (len(self.ways) if merge == "concat" else 1)
         for layer in range(layers):
-            shapes = {"weight_ih": (gates, wide if layer else features), "weight_hh": (gates, out)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (gates, wide if layer else features),
+                "weight_hh": (gates, out),
+            }
             shapes |= dict.fromkeys({"two": ("bias_ih", "bias_hh"), "one": ("bias_ih",)}.get(bias, ()), (gates,))
             shapes |= {"weight_hr": (out, hidden)} if projection else {}
             for way in self.ways:
