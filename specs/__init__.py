@@ -153,6 +153,7 @@ from dualnet.specs.schedules import (
 )
 from dualnet.specs.spec import Data, Spec, Student, Training
 from dualnet.specs.start import initialised
+from dualnet.specs.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
     "ASGD",
@@ -312,6 +313,8 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Training",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "TruncatedNormal",
     "Tversky",
     "Unflatten",

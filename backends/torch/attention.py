@@ -68,11 +68,11 @@ class MultiheadAttention(nn.Module):
 
     def _weights(self) -> tuple[Tensor, ...]:
         if self.fused:
-            return torch.split(self.in_proj_weight, list(self.rows))
+            return tuple(torch.split(self.in_proj_weight, list(self.rows)))
         return tuple(getattr(self, f"{name}_proj_weight") for name in "qkv")
 
     def _biases(self) -> tuple[Tensor | None, ...]:
-        return (None,) * 3 if self.in_proj_bias is None else torch.split(self.in_proj_bias, list(self.rows))
+        return (None,) * 3 if self.in_proj_bias is None else tuple(torch.split(self.in_proj_bias, list(self.rows)))
 
     def _heads(self, x: Tensor, width: int) -> Tensor:
         """(N, L, heads·width) → (N, heads, L, width), the keys' heads repeated for their groups."""
