@@ -40,14 +40,14 @@ def _multihead(step: Step) -> int:
     layer: Any = step.layer
     (queries, query), (keys, key), (_, value) = trio(step.in_shapes)
     size, wide, groups = heads(layer, (queries, query))
-    made = queries * layer.heads * (query * size + wide * step.out_shapes[0][-1])
-    made += keys * groups * (key * size + value * wide)
-    return made + layer.heads * queries * keys * (size + wide)
+    made: int = queries * layer.heads * (query * size + wide * step.out_shapes[0][-1])
+    made += keys * groups * (key * size + value * wide) + layer.heads * queries * keys * (size + wide)
+    return made
 
 
 def _attention(step: Step) -> int:
-    query, key, value = trio(step.in_shapes)
-    return query[0] * key[0] * (query[1] + value[1])
+    (queries, size), (keys, _), (_, wide) = trio(step.in_shapes)
+    return int(queries * keys * (size + wide))
 
 
 def _bilinear(step: Step) -> int:

@@ -12,7 +12,7 @@ Moments = tuple[float, float]
 
 
 def moments(parameter: Parameter) -> Moments | None:
-    """Return (mean, variance) of a parameter's entries; None for the patterns eye and dirac."""
+    """Return (mean, variance) of a parameter's entries; None for the patterns eye, dirac and rows."""
     rule = RULES.get(type(parameter.initializer))
     return rule(parameter.initializer, parameter) if rule else None
 
