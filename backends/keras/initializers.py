@@ -42,8 +42,12 @@ class TruncatedNormalBetween(K.Initializer):
         return ops.convert_to_tensor(np.clip(ops.convert_to_numpy(value), self.low, self.high), dtype=dtype)
 
 
+@keras.saving.register_keras_serializable("dualnet")
 class Laid(K.Initializer):
-    """An initializer whose entries are not alike: computed in the spec's layout, then laid out as the variable is."""
+    """An initializer whose entries are not alike: computed in the spec's layout, then laid out as the variable is.
+
+    A saved model brings its weights, so that zeros can stand for it there.
+    """
 
     def __init__(self, rule: Callable[[Any, Parameter], Any], parameter: Parameter, lay: Lay) -> None:
         self.rule, self.parameter, self.lay = rule, parameter, lay
@@ -52,6 +56,15 @@ class Laid(K.Initializer):
         """Return the tensor."""
         filled = np.asarray(self.rule(self.parameter.initializer, self.parameter))
         return ops.convert_to_tensor(self.lay(filled), dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return nothing: what it lays out is a function."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return what stands for it in a model that was saved."""
+        return K.Zeros()
 
 
 def _orthogonal(i: I.Orthogonal, p: Parameter) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -36,7 +37,9 @@ class RMSNorm(Held):
 
     def call(self, x: Any) -> Any:
         """Return x normalised."""
-        epsilon = float(np.finfo(x.dtype.name).eps) if self.epsilon is None else self.epsilon
+        epsilon = (
+            float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps) if self.epsilon is None else self.epsilon
+        )
         made = x * ops.rsqrt(ops.mean(x * x, axis=self.over, keepdims=True) + epsilon)
         weight = self.held("weight")
         if weight is None:
@@ -79,7 +82,7 @@ def _unit(x: Any, axis: int, epsilon: float) -> Any:
     squares = ops.sum(x * x, axis=axis, keepdims=True)
     safe = ops.where(squares > 0, squares, ops.ones_like(squares))
     length = ops.where(squares > 0, ops.sqrt(safe), ops.zeros_like(squares))
-    return x / ops.where(length > epsilon, length, ops.full_like(length, epsilon))
+    return x / ops.maximum(length, epsilon)
 
 
 @register
