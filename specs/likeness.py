@@ -1,9 +1,9 @@
 """Losses of probabilities x in [0, 1] and targets t of the same shape: what a sigmoid or a softmax gives."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from dualnet.specs.kinds import Kind, NonNegative, Positive, _real
+from dualnet.specs.kinds import Inside, NonNegative, Positive
 from dualnet.specs.losses import _Dense
 
 
@@ -31,7 +31,7 @@ class CategoricalFocal(_Dense):
 class GeneralizedCrossEntropy(_Dense):
     """(1 - p^q) / q for p = Σ t·x over the last axis (Zhang & Sabuncu 2018; Keras)."""
 
-    q: Annotated[float, Kind("a number between 0 and 1", _real(0.0, 1.0, above=True, below=True))] = 0.5
+    q: Inside = 0.5
 
 
 @dataclass(frozen=True)

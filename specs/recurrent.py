@@ -28,6 +28,8 @@ _LACKS = {
     "stateful": _STATES,
     "return_state": _STATES,
     "initial_state": _STATES,
+    "input_dropout": "put a Dropout in front; Keras's dropout of the inputs drops the same entries at every step, which "
+    "torch has not.",
     "unroll": "it says how Keras computes the loop, not what it gives. Leave it out.",
     "use_cudnn": "it says how Keras computes the loop, not what it gives. Leave it out.",
     "unit_forget_bias": "it is a start: Rows(Zeros(), hidden, 2·hidden, 1.0) as bias_init, and what the preset "

@@ -181,6 +181,16 @@ def test_source_gives_what_the_layer_gives(both: tuple[Backend, Backend], name: 
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=5e-6)
 
 
+@pytest.mark.parametrize(
+    "name", ["embedding_padding", "gru_last", "lstm_one_bias", "gru_before", "dot_cosine-sequence"]
+)
+def test_the_stock_keras_model_can_be_ported(both: tuple[Backend, Backend], name: str) -> None:
+    spec = CASES[name]
+    x = [array.astype(np.float32) if array.dtype.kind == "f" else array for array in inputs(spec, 14).values()]
+    ported = dualnet.port(dualnet.build(spec, "keras"), tuple(x) if len(x) > 1 else x[0], to="torch")
+    assert ported.report.agrees, ported.report
+
+
 COSTS = [
     (S.RNN(3), SEQUENCE := (6, 5), 6 * (15 + 9)),
     (S.LSTM(3, bidirectional=True), SEQUENCE, 6 * 2 * 4 * (15 + 9)),

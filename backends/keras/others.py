@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dualnet.backends.call import Call, call, unless
-from dualnet.backends.keras.sequences import _held
+from dualnet.backends.keras.sequences import held
 from dualnet.specs import moves as M
 from dualnet.specs import noise as N
 from dualnet.specs import products as P
@@ -19,14 +19,14 @@ def _alpha(layer: N._AlphaDropout, place: Any) -> Call:
 
 
 def _prelu(layer: K.PReLU, place: Any) -> Call:
-    return call("scales.PReLU", place.reads[0].axes, **_held(place.step))
+    return call("scales.PReLU", place.reads[0].axes, **held(place.step))
 
 
 def _rms(layer: K.RMSNorm, place: Any) -> Call:
     first = len(place.shape) - layer.axes
     over = [place.reads[0].axes.index(axis) + 1 for axis in range(first, len(place.shape))]
     order = [axis - first for axis in place.reads[0].axes if axis >= first]
-    return call("scales.RMSNorm", sorted(over), order, **unless(None, epsilon=layer.epsilon), **_held(place.step))
+    return call("scales.RMSNorm", sorted(over), order, **unless(None, epsilon=layer.epsilon), **held(place.step))
 
 
 def _axis(layer: Any, place: Any) -> dict[str, int]:
@@ -66,7 +66,7 @@ RULES: dict[type[Any], Callable[[Any, Any], Made]] = {
     K.Rescaling: lambda layer, place: call("scales.Affine", scale=(layer.scale,), offset=(layer.offset,), axis=-1),
     P.Dot: _dot,
     P.PairwiseDistance: lambda layer, place: call("scales.PairwiseDistance", norm=layer.norm, epsilon=layer.epsilon),
-    P.Bilinear: lambda layer, place: call("scales.Bilinear", **_held(place.step)),
+    P.Bilinear: lambda layer, place: call("scales.Bilinear", **held(place.step)),
     M.Permute: _permute,
     M.RepeatVector: lambda layer, place: call("layers.RepeatVector", layer.times),
 }

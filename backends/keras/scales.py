@@ -100,6 +100,8 @@ class Affine(Configured):
 
     def call(self, x: Any) -> Any:
         """Return scale·x + offset."""
+        if len(self.options["scale"]) == 1:
+            return x * self.options["scale"][0] + self.options["offset"][0]
         shape = [1] * len(x.shape)
         shape[self.options["axis"]] = -1
         given = (np.asarray(self.options[name], "float64").reshape(shape) for name in ("scale", "offset"))

@@ -29,7 +29,7 @@ def _bag(layer: E.EmbeddingBag, step: Step, axes: tuple[int, ...]) -> Call:
     return call("embedding.EmbeddingBag", layer.num_embeddings, layer.features, **options)
 
 
-def _held(step: Step) -> dict[str, Any]:
+def held(step: Step) -> dict[str, Any]:
     """Return the shapes of a step's parameters by name, and whether they train."""
     shapes = {parameter.name: parameter.shape for parameter in parameters_of(step.layer, step.in_shapes)}
     return {"weights": shapes, **unless(True, trainable=getattr(step.layer, "trainable", True))}
@@ -43,7 +43,7 @@ def _recurrent(layer: R._Recurrent, step: Step, axes: tuple[int, ...]) -> Call:
     options |= {"length": step.in_shapes[0][0], "width": layer.width} if layer.dropout else {}
     sizes = (layer.out, layer.hidden) if isinstance(layer, R.LSTM) else (layer.out,)
     last = unless(False, last=layer.returns == "last")
-    return call("recurrent.Recurrent", type(layer).__name__, sizes, **options, **last, **_held(step))
+    return call("recurrent.Recurrent", type(layer).__name__, sizes, **options, **last, **held(step))
 
 
 def _lengths(step: Step) -> tuple[int, int]:
@@ -54,12 +54,12 @@ def _lengths(step: Step) -> tuple[int, int]:
 def _multihead(layer: A.MultiheadAttention, step: Step, axes: tuple[int, ...]) -> Call:
     options = unless(0.0, dropout=layer.dropout) | unless(False, causal=layer.causal)
     sizes = heads(layer, step.in_shapes[0])
-    return call("attention.MultiheadAttention", layer.heads, *sizes, _lengths(step), **options, **_held(step))
+    return call("attention.MultiheadAttention", layer.heads, *sizes, _lengths(step), **options, **held(step))
 
 
 def _attention(layer: A.Attention, step: Step, axes: tuple[int, ...]) -> Call:
     options = unless(False, causal=layer.causal) | unless(0.0, dropout=layer.dropout)
-    return call("attention.Attention", layer.score, _lengths(step), **options, **_held(step))
+    return call("attention.Attention", layer.score, _lengths(step), **options, **held(step))
 
 
 RULES: dict[type[Any], Callable[[Any, Step, tuple[int, ...]], Made]] = {

@@ -38,6 +38,8 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scale·x + offset."""
+        if len(self.scale) == 1:
+            return x * self.scale[0] + self.offset[0]
         shape = [1] * x.dim()
         shape[self.dim] = -1
         scale, offset = (x.new_tensor(each).reshape(shape) for each in (self.scale, self.offset))
