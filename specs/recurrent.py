@@ -28,8 +28,8 @@ _LACKS = {
     "stateful": _STATES,
     "return_state": _STATES,
     "initial_state": _STATES,
-    "input_dropout": "Keras's dropout of the inputs drops the same entries at every step, for which torch has none. Put "
-    "a Dropout in front, which drops them apart.",
+    "input_dropout": "Keras's dropout of the inputs drops the same entries at every step, which torch has not. Put a "
+    "Dropout in front, which drops them apart.",
     "unroll": "it says how Keras computes the loop, not what it gives. Leave it out.",
     "use_cudnn": "it says how Keras computes the loop, not what it gives. Leave it out.",
     "unit_forget_bias": "it is a start: Rows(Zeros(), hidden, 2·hidden, 1.0) as bias_init, and what the preset "

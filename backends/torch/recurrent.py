@@ -54,30 +54,21 @@ LastRNN, LastLSTM, LastGRU = (_stock(base, True) for base in (nn.RNN, nn.LSTM, n
 
 
 class Recurrent(nn.Module):
-    """An RNN, LSTM or GRU with every field of the spec's; ``key`` shares the masks of its dropout."""
+    """An RNN, LSTM or GRU with every field of the spec's; ``key`` shares the masks of its dropout.
 
-    def __init__(self, kind: str, features: int, hidden: int, *, layers: int = 1, bias: str = "two",
+    ``sizes`` are those of the states that a step hands on, the output's first; ``weights`` names and shapes.
+    """
+
+    def __init__(self, kind: str, sizes: tuple[int, ...], weights: dict[str, tuple[int, ...]], *, layers: int = 1,
                  bidirectional: bool = False, merge: str = "concat", backwards: bool = False, last: bool = False,
                  dropout: float = 0.0, activation: str = "tanh", recurrent_activation: str = "sigmoid",
-                 projection: int = 0, reset: str = "after", key: int | None = None) -> None:  # fmt: skip
+                 reset: str = "after", key: int | None = None) -> None:  # fmt: skip
         super().__init__()
-        self.kind, self.layers, self.merge, self.backwards, self.last = kind, layers, merge, backwards, last
-        self.ways = ("", "_reverse") if bidirectional else ("",)
+        self.kind, self.sizes, self.layers, self.merge, self.last = kind, sizes, layers, merge, last
+        self.ways, self.backwards, self.before = ("", "_reverse")[: 1 + bidirectional], backwards, reset == "before"
         self.squash, self.gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
-        self.before, self.projected = reset == "before", projection > 0
-        out, gates = projection or hidden, {"LSTM": 4, "GRU": 3, "RNN": 1}[kind] * hidden
-        self.sizes = (out, hidden) if kind == "LSTM" else (out,)
-        wide = out * (len(self.ways) if merge == "concat" else 1)
-        for layer in range(layers):
-            shapes: dict[str, tuple[int, ...]] = {
-                "weight_ih": (gates, wide if layer else features),
-                "weight_hh": (gates, out),
-            }
-            shapes |= dict.fromkeys({"two": ("bias_ih", "bias_hh"), "one": ("bias_ih",)}.get(bias, ()), (gates,))
-            shapes |= {"weight_hr": (out, hidden)} if projection else {}
-            for way in self.ways:
-                for name, shape in shapes.items():
-                    self.register_parameter(f"{name}_l{layer}{way}", nn.Parameter(torch.empty(shape)))
+        for name, shape in weights.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         drops = range(layers - 1 if dropout else 0)
         shared = (nn.Dropout(dropout) if key is None else SharedDropout(dropout, key + each) for each in drops)
         self.drops = nn.ModuleList(shared)
@@ -120,8 +111,8 @@ class Recurrent(nn.Module):
     def _lstm(self, x: Tensor, state: State, end: str) -> State:
         i, f, g, o = (x + self._hidden(state[0], end)).chunk(4, -1)
         c = self.gate(f) * state[1] + self.gate(i) * self.squash(g)
-        h = self.gate(o) * self.squash(c)
-        return F.linear(h, getattr(self, f"weight_hr{end}")) if self.projected else h, c
+        h, project = self.gate(o) * self.squash(c), self._weight("weight_hr", end)
+        return h if project is None else F.linear(h, project), c
 
     def _gru(self, x: Tensor, state: State, end: str) -> State:
         size, h = state[0].shape[1], state[0]

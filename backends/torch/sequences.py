@@ -10,6 +10,7 @@ from dualnet.specs import products as P
 from dualnet.specs import recurrent as R
 from dualnet.specs.sequence_shapes import heads, trio
 from dualnet.specs.sequence_weights import fused
+from dualnet.specs.weights import parameters_of
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -26,7 +27,9 @@ def _bag(layer: E.EmbeddingBag, shapes: Shapes) -> Call:
 def _recurrent(layer: R._Recurrent, shapes: Shapes, key: int | None = None) -> Call:
     kind, last, size = type(layer).__name__, layer.returns == "last", shapes[0][-1]
     if not _stock(layer) or (key is not None and layer.dropout):
-        return call("recurrent.Recurrent", kind, size, layer.hidden, **_told(layer), **unless(None, key=key))
+        weights = {parameter.name: parameter.shape for parameter in parameters_of(layer, shapes)}
+        sizes = (layer.out, layer.hidden) if isinstance(layer, R.LSTM) else (layer.out,)
+        return call("recurrent.Recurrent", kind, sizes, weights, **_told(layer), **unless(None, key=key))
     options: dict[str, Any] = unless(1, num_layers=layer.layers) | unless(True, bias=layer.bias == "two")
     options |= {"batch_first": True} | unless(False, bidirectional=layer.bidirectional)
     options |= unless(0.0, dropout=layer.dropout if layer.layers > 1 else 0.0)
@@ -45,8 +48,8 @@ def _stock(layer: R._Recurrent) -> bool:
 
 
 def _told(layer: R._Recurrent) -> dict[str, Any]:
-    usual = {"layers": 1, "bias": "two", "bidirectional": False, "merge": "concat", "backwards": False, "dropout": 0.0}
-    usual |= {"activation": "tanh", "recurrent_activation": "sigmoid", "projection": 0, "reset": "after"}
+    usual = {"layers": 1, "bidirectional": False, "merge": "concat", "backwards": False, "dropout": 0.0}
+    usual |= {"activation": "tanh", "recurrent_activation": "sigmoid", "reset": "after"}
     found = {name: getattr(layer, name, default) for name, default in usual.items()}
     return {k: v for k, v in found.items() if v != usual[k]} | unless(False, last=layer.returns == "last")
 
