@@ -87,3 +87,16 @@ def inputs(spec: Spec, arrays: Mapping[str, Any]) -> None:
             wanted = f"(N, {', '.join(map(str, shape))})"
             msg = f"{spec.name}: input {name!r} has shape {wanted}. Received: {np.shape(arrays[name])}"
             raise WeightsError(msg)
+        _numbers(spec, name, np.asarray(arrays[name]))
+
+
+def _numbers(spec: Spec, name: str, array: Any) -> None:
+    """Raise ``WeightsError`` unless what holds integers does, each the number of a row of its table."""
+    below = spec.integers.get(name)
+    if below is None or array.size == 0:
+        return
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= below:
+        found = f"{array.dtype} from {array.min()} to {array.max()}"
+        wanted = f"holds integers from 0 to {below - 1}, rows of its embedding"
+        msg = f"{spec.name}: input {name!r} {wanted}. Received: {found}"
+        raise WeightsError(msg)

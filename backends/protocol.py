@@ -90,7 +90,10 @@ class Session(Protocol):
         training: bool = False,
         step: int = 0,
     ) -> Gradients:
-        """Return gradients of a loss, or, for ``loss`` None, of Σ outputs·targets (a vector-Jacobian product)."""
+        """Return gradients of a loss, or, for ``loss`` None, of Σ outputs·targets (a vector-Jacobian product).
+
+        Inputs that hold integers have none.
+        """
 
     def hold(
         self,

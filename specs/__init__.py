@@ -16,7 +16,9 @@ from dualnet.specs.activations import (
     Tanhshrink,
     Threshold,
 )
+from dualnet.specs.attention import Attention, MultiheadAttention
 from dualnet.specs.augment import Augmentation, Crop, Cutout, Flip, Rotate
+from dualnet.specs.embedding import Embedding, EmbeddingBag
 from dualnet.specs.entrywise import (
     BinaryCrossEntropy,
     BinaryFocal,
@@ -48,6 +50,7 @@ from dualnet.specs.initializers import (
     Normal,
     Ones,
     Orthogonal,
+    Rows,
     Sparse,
     TruncatedNormal,
     Uniform,
@@ -93,7 +96,16 @@ from dualnet.specs.layers import (
     Sum,
     Tanh,
 )
+from dualnet.specs.likeness import (
+    CategoricalFocal,
+    Dice,
+    GeneralizedCrossEntropy,
+    ProbabilityCrossEntropy,
+    Tversky,
+)
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss, MultiMargin, NegativeLogLikelihood
+from dualnet.specs.moves import Permute, RepeatVector, Unflatten
+from dualnet.specs.noise import AlphaDropout, FeatureAlphaDropout, GaussianDropout, GaussianNoise, RReLU
 from dualnet.specs.optimizers import (
     ASGD,
     SGD,
@@ -119,6 +131,9 @@ from dualnet.specs.optimizers import (
     ScheduleFreeAdamW,
     WeightAverage,
 )
+from dualnet.specs.products import Bilinear, Dot, PairwiseDistance
+from dualnet.specs.recurrent import GRU, LSTM, RNN
+from dualnet.specs.scales import GLU, Normalization, PReLU, Rescaling, RMSNorm, Softmin, UnitNormalization
 from dualnet.specs.schedules import (
     Chain,
     ConstantFactor,
@@ -139,12 +154,17 @@ from dualnet.specs.schedules import (
 )
 from dualnet.specs.spec import Data, Spec, Student, Training
 from dualnet.specs.start import initialised
+from dualnet.specs.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
     "ASGD",
     "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "Accumulate",
@@ -156,14 +176,18 @@ __all__ = [
     "Adamax",
     "AdaptiveAvgPool2d",
     "Add",
+    "AlphaDropout",
+    "Attention",
     "Augmentation",
     "Average",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Bilinear",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Block",
+    "CategoricalFocal",
     "CategoricalHinge",
     "Chain",
     "Clip",
@@ -179,16 +203,24 @@ __all__ = [
     "Cutout",
     "Cyclic",
     "Data",
+    "Dice",
     "Dirac",
     "Distillation",
+    "Dot",
     "Dropout",
+    "Embedding",
+    "EmbeddingBag",
     "Exponential",
     "ExponentialDecay",
     "Eye",
     "FanInUniform",
+    "FeatureAlphaDropout",
     "Flatten",
     "Flip",
     "Ftrl",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GeneralizedCrossEntropy",
     "Group",
     "GroupNorm",
     "Halve",
@@ -229,25 +261,36 @@ __all__ = [
     "Mish",
     "MultiMargin",
     "MultiStepDecay",
+    "MultiheadAttention",
     "Multiply",
     "Muon",
     "NAdam",
     "NegativeLogLikelihood",
     "Normal",
+    "Normalization",
     "OneCycle",
     "Ones",
     "Optimizer",
     "Orthogonal",
+    "PReLU",
+    "PairwiseDistance",
+    "Permute",
     "PiecewiseConstant",
     "Plateau",
     "Poisson",
     "PolynomialDecay",
+    "ProbabilityCrossEntropy",
     "Product",
     "RAdam",
+    "RMSNorm",
     "RMSprop",
+    "RReLU",
     "ReLU",
+    "RepeatVector",
+    "Rescaling",
     "Reshape",
     "Rotate",
+    "Rows",
     "Rprop",
     "Schedule",
     "ScheduleFreeAdamW",
@@ -258,6 +301,7 @@ __all__ = [
     "SmoothL1",
     "SoftMargin",
     "Softmax",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
@@ -271,8 +315,13 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Training",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "TruncatedNormal",
+    "Tversky",
+    "Unflatten",
     "Uniform",
+    "UnitNormalization",
     "VarianceScaling",
     "WeightAverage",
     "XavierNormal",

@@ -8,6 +8,7 @@ out below, because a library's differ in the last bit from one machine to the ne
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from dualnet.errors import SpecError
 from dualnet.specs import initializers as I
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Array = NDArray[np.float64]
 
@@ -166,6 +167,13 @@ def _orthogonal(start: I.Orthogonal, p: Parameter, key: tuple[object, ...]) -> A
     return start.gain * orthonormal(p.shape[0], math.prod(p.shape[1:]), *key).reshape(p.shape)
 
 
+def _rows(start: I.Rows, p: Parameter, key: tuple[object, ...]) -> Array:
+    _needs(start.end <= p.shape[0], start, p, f"parameters of {start.end} rows or more")
+    filled = draw(replace(p, initializer=start.rest), *key)
+    filled[start.first : start.end] = start.value
+    return filled
+
+
 def _needs(holds: bool, start: I.Initializer, p: Parameter, what: str) -> None:
     if not holds:
         msg = f"{type(start).__name__} fills {what}. Received: {p.name} of shape {list(p.shape)}"
@@ -199,6 +207,7 @@ RULES: dict[type[I.Initializer], Callable[[Any, Parameter, tuple[object, ...]], 
     I.VarianceScaling: _scaling,
     I.Sparse: _sparse,
     I.FanInUniform: lambda i, p, key: _between(1.0 / math.sqrt(p.fan_in), p, key),
+    I.Rows: _rows,
 }
 
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10

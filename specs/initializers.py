@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dualnet.errors import SpecError
-from dualnet.specs.kinds import Fraction, NonNegative, Positive
+from dualnet.specs.kinds import Count, Fraction, NonNegative, Positive, Size
 from dualnet.specs.node import Node
 
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
@@ -23,9 +23,10 @@ class Initializer(Node, family=True):
     """Base of all initializers."""
 
 
-def _ordered(node: Initializer, low: float, high: float) -> None:
+def _ordered(node: Initializer, low: float, high: float, names: tuple[str, str] = ("low", "high")) -> None:
     if low >= high:
-        msg = f"{node.place()}: low must lie below high. Received: low={low} and high={high}"
+        below = f"{names[0]} must lie below {names[1]}"
+        msg = f"{node.place()}: {below}. Received: {names[0]}={low} and {names[1]}={high}"
         raise SpecError(msg)
 
 
@@ -172,6 +173,23 @@ class Sparse(Initializer):
 @dataclass(frozen=True)
 class FanInUniform(Initializer):
     """U(±1 / √fan_in) of the layer's weight: PyTorch's rule for the bias of Linear and Conv."""
+
+
+@dataclass(frozen=True)
+class Rows(Initializer):
+    """``rest``, but rows ``first`` up to ``end`` (not included) all ``value``.
+
+    A padding row that starts at zero; the ones of an LSTM's forget gate (Jozefowicz et al. 2015).
+    """
+
+    rest: Initializer
+    first: Count
+    end: Size
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ordered(self, self.first, self.end, ("first", "end"))
 
 
 def gain(nonlinearity: str, slope: float = 0.01) -> float:

@@ -139,6 +139,7 @@ Positive = Annotated[float, Kind("a finite number above 0", _real(0.0, above=Tru
 NonNegative = Annotated[float, Kind("a finite number of at least 0", _real(0.0))]
 Fraction = Annotated[float, Kind("a number from 0 up to, not including, 1", _real(0.0, 1.0, below=True))]
 Share = Annotated[float, Kind("a number from 0 to 1", _real(0.0, 1.0))]
+Inside = Annotated[float, Kind("a number between 0 and 1", _real(0.0, 1.0, above=True, below=True))]
 Pair = Annotated[Any, Kind("a positive integer or two of them", _two(_integer(1)), _one)]
 Pair0 = Annotated[Any, Kind("an integer of at least 0, or two of them", _two(_integer(0)), _one)]
 Padding = Annotated[Any, Kind("an integer of at least 0, two of them, or 'same'", _padding, _one)]

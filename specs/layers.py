@@ -5,7 +5,7 @@ Tensors are named and ordered channels-first: (N, C, H, W) images, (N, F) featur
 """
 
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from dualnet.specs.initializers import Initializer
 from dualnet.specs.kinds import (
@@ -23,6 +23,7 @@ from dualnet.specs.kinds import (
     Size,
 )
 from dualnet.specs.node import Node
+from dualnet.specs.refused import REFUSED
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Layer(Node, family=True):
     ``name`` is unique in its block (chosen from the class name when left out). ``inputs`` names the wires it reads;
     left out, it reads the layer above it.
     """
+
+    refused: ClassVar[dict[str, str]] = REFUSED
 
     name: str = field(default="", kw_only=True)
     inputs: Names = field(default=(), kw_only=True)

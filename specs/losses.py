@@ -1,15 +1,28 @@
 """Losses: what training minimises. Both frameworks' options are fields; the defaults are PyTorch's."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import ClassVar, Literal, TypeGuard
 
 from dualnet.specs.kinds import Fraction, Numbers, Positive, Share
 from dualnet.specs.node import Node
+
+_SEVERAL = "it compares several tensors, and a loss here is one of an output and a target."
 
 
 @dataclass(frozen=True)
 class Loss(Node, family=True):
     """Base of all losses. ``outputs`` (N, K), ``targets`` as each loss says."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "TripletMargin": f"{_SEVERAL} Subtract two PairwiseDistance layers in the model, and take Hinge of that.",
+        "CosineEmbedding": f"{_SEVERAL} End the model in Dot(normalize=True), and compare that with given targets.",
+        "MarginRanking": f"{_SEVERAL} End the model in Subtract, and take Hinge with given signs.",
+        "GaussianNLL": f"{_SEVERAL} It needs mean and variance.",
+        "CTC": "TensorFlow computes it in float32 alone, and it takes lengths beside outputs and targets.",
+        "MultiLabelMargin": "its targets are lists of labels of any length. Use BinaryCrossEntropy with given targets.",
+        "MultiLabelSoftMargin": 'it is BinaryCrossEntropy; its sum is the reduction "sum_of_means".',
+        "Circle": "it compares each example of a batch with every other; a loss here compares it with its target.",
+    }
 
 
 @dataclass(frozen=True)

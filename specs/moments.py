@@ -6,13 +6,13 @@ from typing import Any
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import fan, scaling_fan, zeros
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Moments = tuple[float, float]
 
 
 def moments(parameter: Parameter) -> Moments | None:
-    """Return (mean, variance) of a parameter's entries; None for the patterns eye and dirac."""
+    """Return (mean, variance) of a parameter's entries; None for the patterns eye, dirac and rows."""
     rule = RULES.get(type(parameter.initializer))
     return rule(parameter.initializer, parameter) if rule else None
 

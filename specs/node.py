@@ -24,6 +24,24 @@ ALSO_CALLED = {
     "LayerNormalization": "LayerNorm",
     "GroupNormalization": "GroupNorm",
     "Concatenate": "Concat",
+    "LSTMCell": "LSTM",
+    "GRUCell": "GRU",
+    "RNNCell": "RNN",
+    "SimpleRNN": "RNN",
+    "Bidirectional": "LSTM",
+    "MultiHeadAttention": "MultiheadAttention",
+    "GroupQueryAttention": "MultiheadAttention",
+    "AdditiveAttention": "Attention",
+    "RMSNormalization": "RMSNorm",
+    "Softmax2d": "Softmax",
+    "ThresholdedReLU": "Threshold",
+    "ReLU6": "Hardtanh",
+    "PoissonNLL": "Poisson",
+    "BinaryFocalCrossentropy": "BinaryFocal",
+    "CategoricalFocalCrossentropy": "CategoricalFocal",
+    "CategoricalGeneralizedCrossEntropy": "GeneralizedCrossEntropy",
+    "BCE": "ProbabilityCrossEntropy",
+    "BCEWithLogits": "BinaryCrossEntropy",
     "GlorotUniform": "XavierUniform",
     "GlorotNormal": "XavierNormal",
     "HeUniform": "KaimingUniform",
@@ -53,6 +71,7 @@ class Node:
 
     registry: ClassVar[dict[str, type["Node"]]]
     refused: ClassVar[dict[str, str]] = {}  # what a family lacks on purpose, and why
+    lacks: ClassVar[dict[str, str]] = {}  # what fields of a framework's a class lacks on purpose, and why
 
     def __init_subclass__(cls, *, family: bool = False) -> None:
         super().__init_subclass__()
@@ -70,8 +89,7 @@ class Node:
         known = {field.name: field for field in dataclasses.fields(cls) if field.init}
         for name in named:
             if name not in known:
-                hint = did_you_mean(name, known) or f" It has: {', '.join(known)}."
-                msg = f"{cls.__name__} has no field {name!r}.{hint}"
+                msg = f"{cls.__name__} has no field {name!r}.{_no_field(cls, name, known)}"
                 raise SpecError(msg)
         places = [name for name, field in known.items() if not field.kw_only]
         if len(arguments) > len(places):
@@ -126,7 +144,11 @@ def make(family: type[Node], op: str, arguments: dict[str, Any], where: str) -> 
         hint = (
             f" Here it is called {meant!r}." if meant in family.registry else did_you_mean(shown(op), family.registry)
         )
-        hint = f" {family.refused[op]}" if isinstance(op, str) and op in family.refused else hint
+        hint = (
+            f" {family.refused[op][:1].upper()}{family.refused[op][1:]}"
+            if isinstance(op, str) and op in family.refused
+            else hint
+        )
         hint = hint or f" Known: {', '.join(sorted(family.registry))}."
         msg = f"{where}: unknown {family.__name__.lower()} {shown(op)}.{hint}"
         raise SpecError(msg)
@@ -139,8 +161,7 @@ def construct(cls: type[Any], arguments: dict[str, Any], where: str) -> Any:
     known = {field.name: field for field in dataclasses.fields(cls)}
     for name in arguments:
         if name not in known:
-            hint = did_you_mean(str(name), known) or f" It has: {', '.join(known)}."
-            msg = f"{where}: {cls.__name__} has no field {shown(name)}.{hint}"
+            msg = f"{where}: {cls.__name__} has no field {shown(name)}.{_no_field(cls, str(name), known)}"
             raise SpecError(msg)
     for name, field in known.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -154,6 +175,12 @@ def construct(cls: type[Any], arguments: dict[str, Any], where: str) -> Any:
     except SpecError as error:
         msg = f"{where}: {error}"
         raise SpecError(msg) from None
+
+
+def _no_field(cls: type[Any], name: str, known: dict[str, Any]) -> str:
+    """Return why a class lacks a field, or which one may be meant, or which there are."""
+    why = getattr(cls, "lacks", {}).get(name)
+    return f" {why[:1].upper()}{why[1:]}" if why else did_you_mean(name, known) or f" It has: {', '.join(known)}."
 
 
 def _accept(node: Node, name: str, kind: Kind, value: Any) -> Any:

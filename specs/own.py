@@ -11,8 +11,8 @@ from dualnet.specs.kinds import anything
 from dualnet.specs.kinds import shape as sizes
 from dualnet.specs.layers import Layer
 from dualnet.specs.node import kinds_of, shown
+from dualnet.specs.parameter import Parameter
 from dualnet.specs.shapes import Shape
-from dualnet.specs.weights import Parameter
 
 Rule = Callable[..., Any]
 

@@ -13,8 +13,10 @@ Shape = tuple[int, ...]
 def output_shape(layer: L.Layer, shapes: tuple[Shape, ...], place: str) -> Shape:
     """Return the shape that ``layer`` gives back. Raises ``SpecError``, opened by ``place``, if it cannot flow."""
     many, own = isinstance(layer, L._Join), READS.get(type(layer), 1)
-    if len(shapes) < 2 if many else len(shapes) != own:
-        takes = "two or more inputs" if many else "one input" if own == 1 else f"{own} inputs"
+    counts = own if isinstance(own, tuple) else (own,)
+    if len(shapes) < 2 if many else len(shapes) not in counts:
+        listed = " or ".join(map(str, counts))
+        takes = "two or more inputs" if many else "one input" if own == 1 else f"{listed} inputs"
         msg = f"{place}: it takes {takes} and reads {len(shapes)}."
         raise SpecError(msg)
     rule = RULES.get(type(layer))
@@ -172,7 +174,7 @@ def _sum(layer: L.Sum, shape: Shape) -> Shape:
     return (*shape[:along], 1, *shape[along + 1 :])
 
 
-READS: dict[type[L.Layer], int] = {}  # how many inputs a layer of somebody's own reads, if not one
+READS: dict[type[L.Layer], int | tuple[int, ...]] = {}  # how many inputs a layer reads, if not one and no join
 RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Linear: _features,
     L.Conv2d: _conv,

@@ -8,15 +8,17 @@ from typing import Annotated, Any, Literal
 from dualnet.errors import SpecError
 from dualnet.specs.augment import Augmentation
 from dualnet.specs.graph import Scope, resolve
+from dualnet.specs.integers import integers
 from dualnet.specs.kinds import Kind, Size, numbers, shape
 from dualnet.specs.layers import Block, Layer
 from dualnet.specs.losses import CrossEntropy, Distillation, Loss
 from dualnet.specs.node import Node
 from dualnet.specs.optimizers import Adam, Clip, Optimizer
 from dualnet.specs.optimizers.slots import shares
+from dualnet.specs.parameter import Parameter
 from dualnet.specs.schedules import Schedule
 from dualnet.specs.shapes import Shape as ShapeOf
-from dualnet.specs.weights import Parameter, parameters
+from dualnet.specs.weights import parameters
 
 
 def _inputs(value: Any) -> dict[str, ShapeOf]:
@@ -112,6 +114,7 @@ class Spec(Node):
     def __post_init__(self) -> None:
         super().__post_init__()
         shape, loss = self.output_shapes[0], self.training.loss  # finds every fault of the wiring now
+        _ = self.integers
         weights = getattr(loss, "class_weights", None)
         if weights and len(weights) != shape[-1]:
             wanted = f"one for each of the {shape[-1]} classes"
@@ -124,6 +127,11 @@ class Spec(Node):
     def graph(self) -> Scope:
         """The explicit graph: every layer with its path, wires and shapes."""
         return resolve(self.model, self.inputs)
+
+    @cached_property
+    def integers(self) -> dict[str, int]:
+        """The inputs that hold integers, which embeddings read, and the size that each stays below."""
+        return integers(self.graph)
 
     @cached_property
     def output_shapes(self) -> tuple[ShapeOf, ...]:

@@ -6,28 +6,20 @@ is its layer's path and its own name, such as ``block.conv.weight``.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Scope, Step, join
 from dualnet.specs.initializers import PRESETS, Initializer, Ones, Zeros
+from dualnet.specs.other_weights import RULES as OTHERS
+from dualnet.specs.parameter import Parameter
+from dualnet.specs.sequence_weights import RULES as SEQUENCES
 from dualnet.specs.shapes import Shape
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One array of a layer. ``fan_in`` and ``fan_out`` are those of the layer's weight, for its bias too."""
-
-    name: str
-    shape: Shape
-    initializer: Initializer
-    fan_in: int
-    fan_out: int
-    trainable: bool = True
-
 
 # How a layer of somebody's own has parameters: (layer, in_shapes, preset) → its parameters. See ``dualnet.specs.own``.
 OWN: dict[type[L.Layer], Callable[..., tuple[Parameter, ...]]] = {}
+
+
+RULES = {**SEQUENCES, **OTHERS}
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -53,7 +45,8 @@ def parameters_of(layer: L.Layer, in_shapes: tuple[Shape, ...], preset: str = "t
         return _scale_and_shift(layer.affine, shape[-layer.axes :])
     if isinstance(layer, L.GroupNorm):
         return _scale_and_shift(layer.affine, shape[:1])
-    return OWN[type(layer)](layer, in_shapes, preset) if type(layer) in OWN else ()
+    rule = RULES.get(type(layer)) or OWN.get(type(layer))
+    return tuple(rule(layer, in_shapes, preset)) if rule else ()
 
 
 def owners(scope: Scope) -> Iterator[Step]:

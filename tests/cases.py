@@ -46,6 +46,13 @@ def arrays(shapes: dict[str, Shape], seed: int, batch: int | None = BATCH) -> Ar
     return {name: rng.normal(0.3, 1.1, shape if batch is None else (batch, *shape)) for name, shape in shapes.items()}
 
 
+def inputs(spec: S.Spec, seed: int) -> Arrays:
+    """Return random inputs of a spec; where it holds integers, they come more than once."""
+    rng = np.random.default_rng(seed)
+    integers = {n: rng.integers(0, below, (BATCH, *spec.inputs[n])) for n, below in spec.integers.items()}
+    return arrays(spec.inputs, seed) | integers
+
+
 def weights(spec: S.Spec, seed: int) -> Arrays:
     """Return random parameters and buffers, none at its usual start; variances are positive."""
     drawn = arrays({name: parameter.shape for name, parameter in spec.parameters.items()}, seed, None)

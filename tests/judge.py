@@ -17,6 +17,8 @@ from dualnet.backends import masks
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
+from tests.other_judge import NOISES, OTHERS, PAIRS, noisy
+from tests.sequence_judge import SEQUENCES, dropped
 
 
 class Own(dict[str, Any]):
@@ -38,8 +40,12 @@ def judge(step: Step, inputs: list[Array], weights: Arrays, training: bool, mask
         return _dropout(layer, step, inputs[0], mask) if training else inputs[0]
     if isinstance(layer, (S.BatchNorm1d, S.BatchNorm2d)):
         return _batch_norm(layer, inputs[0], own(step, weights), training)
+    if type(layer) in NOISES:
+        return noisy(layer, step, inputs[0], training, mask)
     if isinstance(layer, tuple(JOINS)):
         return np.asarray(JOINS[type(layer)](layer, inputs))
+    if type(layer) in SEQUENCES:
+        return SEQUENCES[type(layer)](layer, step, inputs, dict(own(step, weights)), dropped(step, mask, training))
     return np.asarray(RULES[type(layer)](layer, inputs[0], own(step, weights)))
 
 
@@ -197,6 +203,8 @@ RULES |= {
     S.Exponential: lambda layer, x, w: np.exp(x),
     S.Identity: lambda layer, x, w: x,
 }
+RULES |= OTHERS
+SEQUENCES |= PAIRS
 JOINS: dict[type[S.Layer], Callable[[Any, list[Array]], Any]] = {
     S.Add: lambda layer, inputs: sum(inputs),
     S.Multiply: lambda layer, inputs: np.multiply(np.multiply(*inputs[:2]), inputs[2] if len(inputs) > 2 else 1.0),

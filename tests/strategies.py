@@ -52,6 +52,7 @@ fill_any = (
     | nodes(S.KaimingUniform, **mode)
     | nodes(S.KaimingNormal, **mode, truncated=st.booleans())
     | nodes(S.LecunNormal, truncated=st.booleans())
+    | st.builds(S.Rows, nodes(S.Normal, std=positive), st.just(0), st.just(1), signed)
     | nodes(
         S.VarianceScaling,
         scale=positive,
@@ -100,6 +101,64 @@ pointwise = st.one_of(
     nodes(S.Halve, limit=st.floats(0.1, 4)),
     nodes(S.LogSoftmax, dim=dim),
 )
+one = st.just(S.Ones()) | nodes(S.Normal, std=positive)
+others = st.one_of(
+    nodes(S.AlphaDropout, rate=below_one),
+    nodes(S.FeatureAlphaDropout, rate=below_one),
+    nodes(S.GaussianNoise, std=below_one),
+    nodes(S.GaussianDropout, rate=below_one),
+    st.builds(S.RReLU, below_one, st.floats(1, 2)),
+    nodes(S.PReLU, slopes=st.sampled_from(["all", "channels", "entries"]), trainable=st.booleans(), weight_init=one),
+    nodes(S.GLU, dim=dim),
+    nodes(S.Softmin, dim=dim),
+    nodes(S.RMSNorm, axes=st.integers(1, 3), epsilon=st.none() | epsilon, affine=st.booleans()),
+    nodes(S.UnitNormalization, dim=dim, epsilon=positive),
+    layers_of(S.Normalization, {"mean": st.tuples(signed), "variance": st.tuples(positive)}, invert=st.booleans()),
+    st.builds(S.Rescaling, signed, signed),
+    st.builds(S.Permute, st.permutations([1, 2]) | st.permutations([1, 2, 3])),
+    st.builds(S.RepeatVector, small),
+    st.builds(S.Unflatten, dim, st.just([1, -1]) | st.just([-1, 1])),
+)
+draws = {"trainable": st.booleans(), "weight_init": st.none() | fill_any, "bias_init": st.none() | fill_any}
+loops = {
+    **draws,
+    "layers": small,
+    "bias": st.sampled_from(["two", "one", "none"]),
+    "returns": st.sampled_from(["sequence", "last"]),
+    "dropout": below_one,
+    "activation": st.sampled_from(["tanh", "relu", "hard_sigmoid"]),
+    "recurrent_init": st.none() | fill_weight,
+}
+gated = {**loops, "recurrent_activation": st.sampled_from(["sigmoid", "tanh"])}
+ways = st.sampled_from([{"backwards": True}, {"bidirectional": True}, {"bidirectional": True, "merge": "mul"}])
+sequences = st.one_of(
+    layers_of(S.RNN, {"hidden": small}, **loops),
+    layers_of(S.LSTM, {"hidden": small}, **gated, projection=small),
+    layers_of(S.GRU, {"hidden": small}, **gated, reset=st.sampled_from(["after", "before"])),
+    st.builds(lambda size, fields: S.GRU(size, **fields), small, ways),
+    layers_of(
+        S.MultiheadAttention,
+        {"heads": small, "head_features": small},
+        **draws,
+        bias=st.booleans(),
+        dropout=below_one,
+        causal=st.booleans(),
+        value_features=small,
+        features=small,
+        key_heads=st.just(1),
+    ),
+    nodes(S.Attention, score=st.sampled_from(["dot", "concat", "additive"]), scaled=st.booleans()),
+)
+tables = st.one_of(
+    layers_of(S.Embedding, {"num_embeddings": small, "features": small}, padding_idx=st.none() | st.just(-1)),
+    st.builds(S.EmbeddingBag, small, small, mode=st.sampled_from(["sum", "mean", "max"]), padding_idx=st.just(0)),
+)
+pairs = st.one_of(
+    nodes(S.Dot, left=dim, right=dim, normalize=st.booleans()),
+    nodes(S.PairwiseDistance, norm=st.floats(1, 3)),
+    layers_of(S.Bilinear, {"features": small}, **draws, bias=st.booleans()),
+)
+PAIRS = (S.Subtract, S.Dot, S.PairwiseDistance, S.Bilinear)
 joins = [S.Add(), S.Subtract(), S.Multiply(), S.Average(), S.Maximum(), S.Minimum()]
 windows = st.one_of(
     layers_of(S.MaxPool2d, {"kernel": pair}, **pool),
@@ -108,8 +167,8 @@ windows = st.one_of(
     nodes(S.BatchNorm2d, **running),
 )
 conv2d = layers_of(S.Conv2d, filters, **conv, **start)
-image_layers = pointwise | windows
-feature_layers = pointwise | nodes(S.BatchNorm1d, **running)
+image_layers = pointwise | windows | others
+feature_layers = pointwise | nodes(S.BatchNorm1d, **running) | others | sequences
 losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.CrossEntropy, label_smoothing=below_one, class_weights=st.lists(positive, min_size=1, max_size=4)),
     nodes(S.MeanSquaredError, reduction=st.sampled_from(["mean", "sum", "sum_of_means"])),
@@ -269,8 +328,8 @@ def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: 
     if kind == "join":
         alike = st.sampled_from([name for name in above if len(above[name]) == len(above[wire])])
         inputs = draw(st.lists(alike, min_size=2, max_size=3))
-        join = draw(st.sampled_from(joins) | nodes(S.Concat, dim=dim))
-        return replace(join, inputs=tuple(inputs[:2] if isinstance(join, S.Subtract) else inputs))
+        join = draw(st.sampled_from(joins) | nodes(S.Concat, dim=dim) | pairs)
+        return replace(join, inputs=tuple(inputs[:2] if isinstance(join, PAIRS) else inputs))
     if kind == "shared":
         return S.Shared(draw(st.sampled_from(made)), inputs=(wire,))
     if kind == "block":
@@ -289,6 +348,10 @@ def specs(draw: st.DrawFn) -> S.Spec:
     """Return a valid spec."""
     inputs: dict[str, Shape] = draw(inputs_of)
     layers: list[S.Layer] = draw(grown(inputs))
+    if draw(st.booleans()):  # integers, which a table alone reads
+        table = replace(draw(tables), name="rows", inputs=("words",))
+        ports, inputs = wires([table], {"words": (5,)}) or {}, {"words": (5,)}
+        layers = [table, *draw(grown({"rows": ports["rows"]}))]
     names = st.sampled_from([layer.name for layer in layers])
     outputs = tuple(draw(st.lists(names, unique=True, max_size=3)))
     model = S.Block(tuple(layers), outputs=outputs if wires(layers, inputs, outputs) else ())

@@ -18,7 +18,8 @@ from dualnet import specs as S
 from dualnet.errors import SpecError
 from dualnet.specs.draw import RULES, Array, draw, log, normal, normal_quantile, orthonormal, uniform
 from dualnet.specs.initializers import Initializer
-from dualnet.specs.weights import Parameter, fans
+from dualnet.specs.parameter import Parameter
+from dualnet.specs.weights import fans
 
 DENSE, CONV = ("fc.weight", (6, 5)), ("conv.weight", (4, 3, 3, 2))
 SIGMAS = 6.1  # a normal statistic strays further once in 1e9
@@ -52,6 +53,7 @@ GOLDEN: list[tuple[Initializer, tuple[str, tuple[int, ...]], str]] = [
     (S.VarianceScaling(), DENSE, "80e7c1d46b594607"),
     (S.VarianceScaling(2.0, "fan_avg", "uniform"), DENSE, "270831a8ac322314"),
     (S.Sparse(0.3), DENSE, "aae5876f245d66bb"),
+    (S.Rows(S.Normal(0.0, 0.5), 1, 3, 0.25), DENSE, "f60bdd4aba73a998"),
     (S.Dirac(), CONV, "33716dee47a7270f"),
     (S.Orthogonal(), CONV, "6dcacd379b68b64c"),
     (S.KaimingUniform(), CONV, "c66439fec7881728"),
@@ -68,6 +70,12 @@ def test_every_bit_is_the_one_drawn_when_this_was_written(
 
 def test_every_initializer_has_a_rule_and_a_golden_value() -> None:
     assert set(RULES) == set(Initializer.registry.values()) == {type(start) for start, _, _ in GOLDEN}
+
+
+def test_rows_leave_the_rest_as_it_is_drawn() -> None:
+    rest, rows = fill(S.Normal(0.0, 0.5), *DENSE), fill(S.Rows(S.Normal(0.0, 0.5), 1, 3, 0.25), *DENSE)
+    np.testing.assert_array_equal(rows[[0, 3, 4, 5]], rest[[0, 3, 4, 5]])
+    np.testing.assert_array_equal(rows[1:3], 0.25)
 
 
 def test_uniform_is_philox_keyed_by_the_hash_of_the_key_in_the_open_interval() -> None:

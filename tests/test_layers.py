@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tests.other_cases
+import tests.sequence_cases
 import tests.wirings  # noqa: F401 - enters its rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays, Forward, Gradients, Session
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
-from tests.cases import CASES, CLOSE, arrays, weights
+from tests.cases import CASES, CLOSE, arrays, inputs, weights
 from tests.judge import judge, statistics
 
 MODES = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -25,7 +27,7 @@ class Live:
     """One case as a session of each framework, in float64, with equal random weights and inputs."""
 
     def __init__(self, both: tuple[Backend, Backend], spec: S.Spec) -> None:
-        self.both, self.spec, self.inputs = both, spec, arrays(spec.inputs, 1)
+        self.both, self.spec, self.inputs = both, spec, inputs(spec, 1)
         self.weights = weights(spec, 2)
         self.sessions: list[Session] = [backend.session(spec, dtype="float64", seed=3) for backend in both]
         for session in self.sessions:
@@ -157,7 +159,7 @@ def test_every_field_of_every_layer_varies_in_the_table() -> None:
             values = seen.setdefault((type(step.layer).__name__, field.name), set())
             values.add(repr(getattr(step.layer, field.name)))
     layers = {name: cls for name, cls in S.Layer.registry.items() if name not in ("Shared", "Block")}
-    elsewhere = {"name", "inputs", "weight_init", "bias_init"}  # the last two: test_native_init.py
+    elsewhere = {"name", "inputs", "weight_init", "recurrent_init", "bias_init"}  # the last three: test_native_init.py
     wanted = {(name, field.name) for name, cls in layers.items() for field in fields(cls)}
     lacking = {each for each in wanted if len(seen.get(each, ())) < 2 and each[1] not in elsewhere}
     assert not lacking

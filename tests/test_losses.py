@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from dualnet import specs as S
 from dualnet.backends import Backend
@@ -70,6 +70,11 @@ OTHERS: list[S.Loss] = [
         S.HingeEmbedding: [{}, {"margin": 2.5}],
         S.CosineSimilarity: [{}, {"epsilon": 9.0}],
         S.CategoricalHinge: [{}],
+        S.ProbabilityCrossEntropy: [{}, {"cut": "probability"}, {"cut": "probability", "epsilon": 0.2}],
+        S.CategoricalFocal: [{}, {"gamma": 0.5, "alpha": 1.5}],
+        S.GeneralizedCrossEntropy: [{}, {"q": 0.9}],
+        S.Tversky: [{}, {"alpha": 0.2, "beta": 0.9}, {"over": "sample", "epsilon": 0.5}],
+        S.Dice: [{}, {"over": "sample"}, {"epsilon": 0.5}],
     }.items()
     for fields in more
     for reduction, target in product(REDUCTIONS, TARGETS)
@@ -80,6 +85,7 @@ OTHERS += [
 ]
 LOSSES: list[S.Loss] = [*ENTROPIES, *ELEMENTWISE, *DISTILLATIONS, *LIKELIHOODS, *MARGINS, *OTHERS]
 LOSSES = list(dict.fromkeys(LOSSES))
+PROBABLE = (S.ProbabilityCrossEntropy, S.GeneralizedCrossEntropy, S.Tversky, S.Dice)
 Judgement = tuple[float, Array]
 
 
@@ -102,7 +108,9 @@ def data(loss: S.Loss) -> dict[str, Any]:
 
 
 def outputs(loss: S.Loss) -> Array:
-    """Return what the network gives: rates are positive, and log(x + epsilon) knows no others."""
+    """Return what the network gives: rates are positive, and log(x + epsilon) knows no others; or probabilities."""
+    if isinstance(loss, PROBABLE):
+        return expit(LOGITS)
     return np.abs(LOGITS) + 0.1 if isinstance(loss, S.Poisson) and not loss.log_input else LOGITS
 
 
@@ -159,6 +167,8 @@ def judge(loss: Any) -> Judgement:
     if isinstance(loss, (S.NegativeLogLikelihood, S.MultiMargin)):
         return by_torch_labels(loss)
     warns = isinstance(loss, S.KLDivergence) and loss.reduction == "mean"  # torch's own word against its "mean"
+    if isinstance(loss, S.ProbabilityCrossEntropy) and loss.cut == "probability":
+        return by_keras_dense(loss)
     if type(loss) in TORCH and loss.reduction != "sum_of_means" and not warns:
         return by_torch_dense(loss)
     return by_keras_dense(loss) if type(loss) in KERAS else by_rows(loss)
@@ -210,6 +220,7 @@ TORCH: dict[type[Any], tuple[str, dict[str, str]]] = {
     S.SoftMargin: ("SoftMarginLoss", {}),
     S.HingeEmbedding: ("HingeEmbeddingLoss", {"margin": "margin"}),
     S.KLDivergence: ("KLDivLoss", {"log_target": "log_target"}),
+    S.ProbabilityCrossEntropy: ("BCELoss", {}),
 }
 # Keras's, for those that torch has not; they average a row's entries, so "sum_of_means" is their own sum.
 KERAS: dict[type[Any], tuple[str, dict[str, str]]] = {
@@ -219,6 +230,10 @@ KERAS: dict[type[Any], tuple[str, dict[str, str]]] = {
     S.BinaryFocal: ("BinaryFocalCrossentropy", {"gamma": "gamma", "alpha": "alpha"}),
     S.CosineSimilarity: ("CosineSimilarity", {}),
     S.CategoricalHinge: ("CategoricalHinge", {}),
+    S.ProbabilityCrossEntropy: ("BinaryCrossentropy", {}),
+    S.CategoricalFocal: ("CategoricalFocalCrossentropy", {"gamma": "gamma", "alpha": "alpha"}),
+    S.Tversky: ("Tversky", {"alpha": "alpha", "beta": "beta"}),
+    S.Dice: ("Dice", {}),
 }
 
 
@@ -246,6 +261,7 @@ def by_torch_dense(loss: Any) -> Judgement:
 FORMULAS: dict[type[Any], Any] = {
     S.Hinge: lambda loss, x, t: (1 - t * x).relu() ** loss.power,
     S.LogCosh: lambda loss, x, t: (x - t).cosh().log(),
+    S.GeneralizedCrossEntropy: lambda loss, x, t: (1 - (x * t).sum(1).pow(loss.q)) / loss.q,
 }
 
 
@@ -254,15 +270,19 @@ def by_rows(loss: Any) -> Judgement:
 
     def rule(x: Any, t: Any) -> Any:
         values = torch_rule(loss, "none")(x, t) if type(loss) in TORCH else FORMULAS[type(loss)](loss, x, t)
-        return {"mean": values.mean, "sum": values.sum, "sum_of_means": values.mean(1).sum}[loss.reduction]()
+        return {
+            "mean": values.mean,
+            "sum": values.sum,
+            "sum_of_means": (values.mean(1) if values.ndim > 1 else values).sum,
+        }[loss.reduction]()
 
     return by_torch(rule, signs(loss, data(loss)["targets"]), given=outputs(loss))
 
 
-def by_keras(rule: Any, targets: Array, sample_weight: Array | None = None) -> Judgement:
+def by_keras(rule: Any, targets: Array, sample_weight: Array | None = None, given: Array = LOGITS) -> Judgement:
     import tensorflow as tf
 
-    logits = tf.Variable(LOGITS)
+    logits = tf.Variable(given)
     with tf.GradientTape() as tape:
         value = rule(tf.constant(targets), logits.value(), sample_weight=sample_weight)
     return float(value), tape.gradient(value, logits).numpy()
@@ -285,15 +305,19 @@ def by_keras_dense(loss: Any) -> Judgement:
     options = {word: getattr(loss, field) for field, word in words.items()}
     if isinstance(loss, S.BinaryFocal):
         options |= {"from_logits": True, "apply_class_balancing": loss.alpha < 1}
+    if isinstance(loss, S.CategoricalFocal):
+        options["from_logits"] = True
+    if getattr(loss, "over", "batch") == "sample":
+        options["axis"] = 1
     before = keras.config.epsilon()
     keras.config.set_epsilon(getattr(loss, "epsilon", before))
     try:
         reduction = "sum_over_batch_size" if loss.reduction == "mean" else "sum"
         rule = getattr(keras.losses, name)(reduction=reduction, dtype="float64", **options)
-        value, gradient = by_keras(rule, data(loss)["targets"])
+        value, gradient = by_keras(rule, data(loss)["targets"], given=outputs(loss))
     finally:
         keras.config.set_epsilon(before)
-    rowwise = isinstance(loss, (S.CosineSimilarity, S.CategoricalHinge))
+    rowwise = isinstance(loss, (S.CosineSimilarity, S.CategoricalHinge, S.CategoricalFocal, S.Tversky, S.Dice))
     times = CLASSES if loss.reduction == "sum" and not rowwise else 1
     return times * value, times * gradient
 

@@ -26,9 +26,13 @@ from tests.strategies import (
     linear,
     muons,
     optimizers,
+    others,
+    pairs,
     pointwise,
     schedules,
+    sequences,
     specs,
+    tables,
     windows,
 )
 
@@ -49,8 +53,8 @@ def test_the_strategies_reach_every_entry_of_a_spec() -> None:
     seen: set[str] = set()
 
     # Each several times over: what is drawn depends on what other tests have loaded, for it borrows their constants.
-    several = st.lists(pointwise, min_size=6, max_size=6)
-    layers = st.tuples(windows, windows, several, feature_layers, st.sampled_from(joins), conv2d, linear)
+    several = st.tuples(*(st.lists(kind, min_size=6, max_size=6) for kind in (pointwise, others, sequences)))
+    layers = st.tuples(windows, windows, several, feature_layers, tables, pairs, st.sampled_from(joins), conv2d, linear)
     moves = st.tuples(optimizers, optimizers, optimizers, muons, schedules, schedules)
 
     @settings(roomy, max_examples=400, derandomize=True, database=None)

@@ -20,8 +20,8 @@ from dualnet.specs.draw import draw
 from dualnet.specs.graph import Step
 from dualnet.specs.losses import classifies
 from dualnet.specs.moments import bounds, density, moments
+from dualnet.specs.parameter import Parameter
 from dualnet.specs.starts import STARTS, start
-from dualnet.specs.weights import Parameter
 
 MLP = S.Spec(
     "mlp",

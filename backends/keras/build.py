@@ -9,12 +9,13 @@ import keras
 
 from dualnet.backends import own
 from dualnet.backends.call import Call
-from dualnet.backends.keras import activations, bridges
+from dualnet.backends.keras import activations, attention, bridges, embedding, noise, recurrent, scales
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layers import Place, lower
 from dualnet.backends.keras.layout import Layouts, layouts, plain
 from dualnet.backends.keras.own import checked, freeze, named
+from dualnet.backends.keras.sequences import HELD
 from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
 from dualnet.backends.precision import PRECISIONS
@@ -25,6 +26,7 @@ from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
 HOMES = {"layers": keras.layers, "activations": activations, "bridges": bridges, "own": own.home("keras")}
+HOMES |= {"embedding": embedding, "recurrent": recurrent, "attention": attention, "noise": noise, "scales": scales}
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,15 @@ class Builder:
     def build(self) -> Built:
         """Return the live model."""
         shapes = [tuple(shape[axis] for axis in plain(len(shape)).axes) for shape in self.spec.inputs.values()]
-        model = self._model(self.spec.graph, shapes, self.spec.name)
+        stores = PRECISIONS[self.dtype].stores
+        dtypes = ["int64" if name in self.spec.integers else stores for name in self.spec.inputs]
+        model = self._model(self.spec.graph, shapes, dtypes, self.spec.name)
         return Built(model, self.layers, self.layouts, self.places)
 
-    def _model(self, scope: Scope, shapes: Sequence[tuple[int | None, ...]], name: str) -> Any:
+    def _model(self, scope: Scope, shapes: Sequence[tuple[int | None, ...]], dtypes: Sequence[str], name: str) -> Any:
         inputs = [
-            keras.Input(shape, dtype=PRECISIONS[self.dtype].stores, name=port)
-            for shape, port in zip(shapes, scope.ports, strict=True)
+            keras.Input(shape, dtype=dtype, name=port)
+            for shape, dtype, port in zip(shapes, dtypes, scope.ports, strict=True)
         ]
         wires = dict(zip(scope.ports, inputs, strict=True))
         for step in scope.steps:
@@ -82,7 +86,8 @@ class Builder:
             self._adopt(step)
             block = self.blocks[step.owner]
         else:
-            block = self._model(step.body, [tensor.shape[1:] for tensor in inputs], step.name)
+            shapes, dtypes = [tensor.shape[1:] for tensor in inputs], [tensor.dtype for tensor in inputs]
+            block = self._model(step.body, shapes, dtypes, step.name)
         self.blocks[step.path] = block
         made = block(_one(inputs))
         return tuple(made) if len(step.made) > 1 else (made,)
@@ -123,7 +128,8 @@ class Builder:
         made: list[Any] = []
         for index, each in enumerate(calls):
             if index == main:
-                made.append(tied or each.make(HOMES, name=step.name, dtype=self.dtype, **self._starts(place, calls)))
+                more = {**self._starts(place, calls), **self._masks(step, each)}
+                made.append(tied or each.make(HOMES, name=step.name, dtype=self.dtype, **more))
             else:
                 made.append(each.make(HOMES, name=_name(step, each, made), dtype=self.dtype))
         if own.yours("keras", step) and not step.shared:
@@ -133,11 +139,23 @@ class Builder:
     def _starts(self, place: Place, calls: list[Call]) -> dict[str, Any]:
         """Return the initializers of a layer by the keywords that take them."""
         step, found = place.step, {}
+        if _home(calls[0]) in HELD:
+            owned = [parameter.name for parameter in parameters_of(step.layer, step.in_shapes)]
+            starts = {name: self.spec.parameters[f"{step.owner}.{name}"] for name in owned}
+            return {"initializers": {name: initializer(start, lambda array: array) for name, start in starts.items()}}
         for parameter in parameters_of(step.layer, step.in_shapes):
             if argument := _argument(calls, parameter.name):
                 lay = carrier(place, parameter.name).to_keras
                 found[argument] = initializer(self.spec.parameters[f"{step.owner}.{parameter.name}"], lay)
         return found
+
+    def _masks(self, step: Step, call: Call) -> dict[str, Any]:
+        """Return what makes a layer of ours share its random draws."""
+        if self.mask_seed is None or _home(call) not in ("recurrent", "attention", "noise"):
+            return {}
+        shared = key(self.mask_seed, step.owner), self.mask_step
+        at = (self.layouts.reads[step.path][0], step.in_shapes[0]) if _home(call) == "noise" else ()
+        return {"masks": (*shared, *at)}
 
     def _tied(self, step: Step, call: Call) -> Any:
         """Return the layer that a second use shares with the first; None if it has no weights, or this is the first."""
@@ -194,6 +212,10 @@ def _moody(layer: Any) -> bool:
     return "training" in inspect.signature(layer.call).parameters
 
 
+def _home(call: Call) -> str:
+    return call.target.partition(".")[0]
+
+
 def _holds(target: str) -> bool:
     """Return whether a call makes the layer that does the step's work, rather than prepare or finish it."""
     return target.rpartition(".")[2] not in ("ZeroPadding2D", "Pad2D", "Slice2D", "Scale2D", "Permute")
@@ -202,6 +224,8 @@ def _holds(target: str) -> bool:
 def _argument(calls: list[Call], parameter: str) -> str | None:
     """Return the keyword by which a layer takes a parameter's initializer; None for norms, whose own are the spec's."""
     targets = {each.target.rpartition(".")[2] for each in calls}
+    if targets & {"Embedding", "PaddedEmbedding", "EmbeddingBag"}:
+        return "embeddings_initializer"
     if "DepthwiseConv2D" in targets:
         return {"weight": "depthwise_initializer", "bias": "bias_initializer"}[parameter]
     if targets & {"Dense", "Conv2D", "GroupedConv2D"}:

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras import ops
 
+from dualnet.backends.keras.likeness import RULES as LIKENESS
 from dualnet.specs import entrywise as S
 
 Rule = Callable[[Any, Any, Any], Any]
@@ -98,6 +99,7 @@ def _categorical_hinge(loss: S.CategoricalHinge, x: Any, t: Any) -> Any:
 
 
 RULES: dict[type[Any], Rule] = {
+    **LIKENESS,
     S.MeanSquaredError: lambda loss, x, t: (x - t) * (x - t),
     S.MeanAbsoluteError: lambda loss, x, t: ops.abs(x - t),
     S.Huber: _huber,

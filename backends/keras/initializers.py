@@ -5,6 +5,7 @@ Bounds come from the spec's fans, which Keras would count otherwise for depthwis
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from keras import ops
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import draw, fan, scaling_fan, zeros
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 Lay = Callable[[Any], Any]  # the spec's array → the Keras variable's
 
@@ -41,8 +42,12 @@ class TruncatedNormalBetween(K.Initializer):
         return ops.convert_to_tensor(np.clip(ops.convert_to_numpy(value), self.low, self.high), dtype=dtype)
 
 
+@keras.saving.register_keras_serializable("dualnet")
 class Laid(K.Initializer):
-    """An initializer whose entries are not alike: computed in the spec's layout, then laid out as the variable is."""
+    """An initializer whose entries are not alike: computed in the spec's layout, then laid out as the variable is.
+
+    A saved model brings its weights, so that zeros can stand for it there.
+    """
 
     def __init__(self, rule: Callable[[Any, Parameter], Any], parameter: Parameter, lay: Lay) -> None:
         self.rule, self.parameter, self.lay = rule, parameter, lay
@@ -51,6 +56,15 @@ class Laid(K.Initializer):
         """Return the tensor."""
         filled = np.asarray(self.rule(self.parameter.initializer, self.parameter))
         return ops.convert_to_tensor(self.lay(filled), dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return nothing: what it lays out is a function."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return what stands for it in a model that was saved."""
+        return K.Zeros()
 
 
 def _orthogonal(i: I.Orthogonal, p: Parameter) -> Any:
@@ -90,6 +104,13 @@ def _sparse(i: I.Sparse, p: Parameter) -> Any:
     return drawn
 
 
+def _rows(i: I.Rows, p: Parameter) -> Any:
+    made = initializer(replace(p, initializer=i.rest), lambda array: array)(p.shape, dtype="float64")
+    drawn = np.array(ops.convert_to_numpy(made))
+    drawn[i.first : i.end] = i.value
+    return drawn
+
+
 RULES: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Zeros: lambda i, p: K.Zeros(),
     I.Ones: lambda i, p: K.Ones(),
@@ -112,4 +133,5 @@ IN_SPEC_ORDER: dict[type[I.Initializer], Callable[[Any, Parameter], Any]] = {
     I.Dirac: lambda i, p: draw(p),
     I.Orthogonal: _orthogonal,
     I.Sparse: _sparse,
+    I.Rows: _rows,
 }

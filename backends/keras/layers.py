@@ -11,10 +11,12 @@ import numpy as np
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
+from dualnet.backends.keras import others, sequences
 from dualnet.backends.keras.layout import Layout
 from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
+from dualnet.specs.moves import Unflatten
 from dualnet.specs.shapes import pool_size
 
 
@@ -34,6 +36,9 @@ class Place:
 
 def lower(place: Place) -> list[Call]:
     """Return the calls that make a step's layers, in order; the one that holds its weights bears the step's name."""
+    if type(place.step.layer) in sequences.RULES:
+        made = sequences.RULES[type(place.step.layer)](place.step.layer, place.step, place.gives.axes)
+        return made if isinstance(made, list) else [made]
     if type(place.step.layer) not in RULES:
         shapes = zip(place.step.in_shapes, place.reads, strict=True)
         return [own.lower("keras", place.step, tuple(tuple(s[axis] for axis in read.axes) for s, read in shapes))]
@@ -177,7 +182,7 @@ def _flatten(layer: L.Flatten, place: Place) -> list[Call]:
     return [*([] if place.gives.image or same else _back(place)), call("layers.Flatten")]
 
 
-def _reshape(layer: L.Reshape, place: Place) -> list[Call]:
+def _reshape(layer: L.Reshape | Unflatten, place: Place) -> list[Call]:
     shape, axes = place.step.out_shapes[0], place.gives.axes
     forth = [] if axes == tuple(range(len(axes))) else [call("layers.Permute", tuple(axis + 1 for axis in axes))]
     return [*_back(place), call("layers.Reshape", shape), *forth]
@@ -243,6 +248,8 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.SiLU: _activation("silu"),
     **dict.fromkeys(FORMULAS, _formula),
     A.Identity: lambda layer, place: call("layers.Identity"),
+    **others.RULES,
+    Unflatten: _reshape,
     L.Softmax: _along("layers.Softmax"),
     L.LogSoftmax: _along("bridges.LogSoftmax"),
 }

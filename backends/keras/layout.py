@@ -15,9 +15,12 @@ import numpy as np
 from dualnet.backends.walk import walk
 from dualnet.specs import activations as A
 from dualnet.specs import layers as L
+from dualnet.specs import noise as N
 from dualnet.specs.graph import Scope, Step
+from dualnet.specs.scales import Rescaling
 
-POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.Sigmoid, L.Hardsigmoid, L.Tanh, L.SiLU, L.Dropout, A._Activation)
+FORMULAS = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.Sigmoid, L.Hardsigmoid, L.Tanh, L.SiLU, A._Activation, Rescaling)
+POINTWISE = (*FORMULAS, L.Dropout, N.AlphaDropout, N.GaussianNoise, N.GaussianDropout, N.RReLU)
 
 
 @dataclass(frozen=True)

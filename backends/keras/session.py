@@ -16,7 +16,7 @@ from dualnet.backends.keras.device import array_of
 from dualnet.backends.keras.initializers import initializer
 from dualnet.backends.keras.layout import plain
 from dualnet.backends.keras.losses import loss_function
-from dualnet.backends.keras.train import Held, Trainer, wide
+from dualnet.backends.keras.train import Held, Trainer, dense, wide
 from dualnet.backends.keras.weights import Carrier, carrier
 from dualnet.backends.own import yours
 from dualnet.backends.precision import precision
@@ -157,14 +157,17 @@ class KerasSession:
         self.mask_step.assign(step)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         variables = [variable.value for variable, _ in trained.values()]
+        floats = {n: x for n, x in zip(self.spec.inputs, tensors, strict=True) if x.dtype.is_floating}
 
         @tf.function
         def run() -> Any:
             with tf.GradientTape() as tape:
-                tape.watch(tensors)
+                tape.watch(list(floats.values()))
                 outputs, seen = self._watch(tensors, training)
                 value = self._value(outputs, loss, targets, soft)
-            return value, seen, tape.gradient(value, [variables, tensors, seen], unconnected_gradients="zero")
+            sources = [variables, list(floats.values()), seen]
+            found = tape.gradient(value, sources, unconnected_gradients="zero")
+            return value, seen, [[dense(each) for each in found[0]], *found[1:]]
 
         with tf.device(self.device):
             value, _, (of_variables, of_inputs, of_layers) = run()
@@ -173,7 +176,7 @@ class KerasSession:
         return {
             "loss": float(value),
             "parameters": {name: np.ascontiguousarray(c.to_spec(array_of(g))) for (name, (_, c)), g in parameters},
-            "inputs": dict(zip(self.spec.inputs, self._outputs(of_inputs), strict=True)),
+            "inputs": dict(zip(floats, self._outputs(of_inputs), strict=True)),
             "layers": self._logical(of_layers),
         }
 

@@ -78,7 +78,7 @@ class Trainer:
             targets, soft = (None if data[key] is None else tf.gather(data[key], row) for key in ("targets", "soft"))
             loss = self.loss(first, targets, soft)
             scaled = loss * tf.cast(self.scaling.scale, loss.dtype) if self.scaling else loss
-        self._learn(tape.gradient(scaled, [v.value for v in self.variables]))
+        self._learn([dense(each) for each in tape.gradient(scaled, [v.value for v in self.variables])])
         if data["labels"] is None:
             return loss, tf.constant(0, tf.int64)
         hits = tf.equal(tf.argmax(first, 1), tf.gather(data["labels"], row))
@@ -164,6 +164,11 @@ class Trainer:
             if full in slots:
                 carrier = self.carried[full.rpartition("/")[0]][1]
                 variable.assign(carrier.to_keras(slots[full]) if shaped else slots[full])
+
+
+def dense(gradient: Any) -> Any:
+    """Return a gradient whole: an embedding's comes as a slice for each look-up, of one row maybe several."""
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def _copies(variables: Mapping[str, Any]) -> dict[str, Any]:

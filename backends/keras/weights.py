@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends import check
+from dualnet.backends.keras import others, sequences
 from dualnet.backends.keras.layers import Place
 from dualnet.backends.keras.layout import layouts
 from dualnet.backends.own import yours
 from dualnet.backends.precision import plain
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.specs import layers as L
+from dualnet.specs.embedding import _Table
 from dualnet.specs.spec import Spec
 
 VARIABLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -34,8 +36,10 @@ def _same(array: Any) -> Any:
 def carrier(place: Place, name: str) -> Carrier:
     """Return the carrier of a step's parameter."""
     layer = place.step.layer
-    if yours("keras", place.step):
+    if yours("keras", place.step) or type(layer) in others.HELD:
         return Carrier(name, _same, _same)
+    if type(layer) in sequences.RULES:
+        return Carrier("_embeddings" if isinstance(layer, _Table) else name, _same, _same)
     if isinstance(layer, L.Linear):
         return _dense(place) if name == "weight" else Carrier("bias", _same, _same)
     if isinstance(layer, L.Conv2d):

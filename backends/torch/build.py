@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dualnet.backends import own
 from dualnet.backends.call import Call
 from dualnet.backends.masks import key
-from dualnet.backends.torch import bridges, dropout
+from dualnet.backends.torch import attention, bridges, dropout, noise, recurrent, scales
 from dualnet.backends.torch.layers import lower
 from dualnet.backends.torch.own import checked
 from dualnet.specs.graph import Scope, Step
@@ -16,7 +16,16 @@ from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
-HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout, "own": own.home("torch")}
+HOMES = {
+    "nn": nn,
+    "bridges": bridges,
+    "dropout": dropout,
+    "recurrent": recurrent,
+    "noise": noise,
+    "scales": scales,
+    "attention": attention,
+    "own": own.home("torch"),
+}
 
 
 class Block(nn.Module):
@@ -72,4 +81,4 @@ def _module(step: Step, mask_seed: int | None) -> nn.Module:
 def _call(step: Step, mask_seed: int | None) -> Call:
     if isinstance(step.layer, Dropout) and mask_seed is not None:
         return Call("dropout.SharedDropout", (step.layer.rate, key(mask_seed, step.path)), {})
-    return lower(step)
+    return lower(step, None if mask_seed is None else key(mask_seed, step.path))

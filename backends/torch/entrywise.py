@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dualnet.backends.torch.likeness import RULES as LIKENESS
 from dualnet.specs import entrywise as S
 
 Rule = Callable[[Any, Tensor, Tensor], Tensor]
@@ -59,6 +60,7 @@ def _categorical_hinge(loss: S.CategoricalHinge, x: Tensor, t: Tensor) -> Tensor
 
 
 RULES: dict[type[Any], Rule] = {
+    **LIKENESS,
     S.MeanSquaredError: lambda loss, x, t: F.mse_loss(x, t, reduction="none"),
     S.MeanAbsoluteError: lambda loss, x, t: F.l1_loss(x, t, reduction="none"),
     S.Huber: lambda loss, x, t: F.huber_loss(x, t, reduction="none", delta=loss.delta),

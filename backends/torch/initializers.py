@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dualnet.specs import initializers as I
 from dualnet.specs.draw import fan, scaling_fan
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 
 @torch.no_grad()
@@ -56,6 +56,11 @@ def _scaling(t: Tensor, i: I.VarianceScaling, p: Parameter) -> None:
         _spread(t, std, i.distribution == "truncated_normal")
 
 
+def _rows(t: Tensor, i: I.Rows, p: Parameter) -> None:
+    RULES[type(i.rest)](t, i.rest, p)
+    t[i.first : i.end] = i.value
+
+
 RULES: dict[type[I.Initializer], Callable[[Tensor, Any, Parameter], Any]] = {
     I.Zeros: lambda t, i, p: nn.init.zeros_(t),
     I.Ones: lambda t, i, p: nn.init.ones_(t),
@@ -75,4 +80,5 @@ RULES: dict[type[I.Initializer], Callable[[Tensor, Any, Parameter], Any]] = {
     I.VarianceScaling: _scaling,
     I.Sparse: lambda t, i, p: nn.init.sparse_(t, i.sparsity, i.std),
     I.FanInUniform: lambda t, i, p: _uniform(t, 1.0 / math.sqrt(p.fan_in)),
+    I.Rows: _rows,
 }

@@ -5,13 +5,20 @@ from typing import Any
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, short, unless
+from dualnet.backends.torch import others, sequences
 from dualnet.specs import activations as A
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
 
 
-def lower(step: Step) -> Call:
-    """Return the call that makes a step's module."""
+def lower(step: Step, key: int | None = None) -> Call:
+    """Return the call that makes a step's module; ``key`` shares what it draws at random."""
+    if type(step.layer) in sequences.DRAWS:
+        return sequences.DRAWS[type(step.layer)](step.layer, step.in_shapes, key)
+    if type(step.layer) in others.DRAWS:
+        return others.DRAWS[type(step.layer)](step.layer, key)
+    if type(step.layer) in sequences.RULES:
+        return sequences.RULES[type(step.layer)](step.layer, step.in_shapes)
     if type(step.layer) not in RULES:
         return own.lower("torch", step, step.in_shapes)
     made: Call = RULES[type(step.layer)](step.layer, step.in_shapes[0])
@@ -117,6 +124,7 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     A.Mish: lambda layer, shape: call("nn.Mish"),
     A.Exponential: lambda layer, shape: call("bridges.Exponential"),
     A.Identity: lambda layer, shape: call("nn.Identity"),
+    **others.RULES,
     L.Softmax: lambda layer, shape: call("nn.Softmax", layer.dim),
     L.LogSoftmax: lambda layer, shape: call("nn.LogSoftmax", layer.dim),
 }

@@ -138,30 +138,32 @@ class TorchSession:
         step: int = 0,
     ) -> Gradients:
         """Return gradients of a loss, or, for ``loss`` None, of Σ outputs·targets."""
-        tensors, seen, before = [t.requires_grad_() for t in self._inputs(inputs)], {}, self.weights()
+        given, seen, before = self._inputs(inputs), {}, self.weights()
+        floats = {n: t.requires_grad_() for n, t in zip(self.spec.inputs, given, strict=True) if t.is_floating_point()}
 
         def visit(at: Step, arguments: list[Tensor]) -> Tensor:
             made = self.layers[at.path](*arguments)
+            made = made if made.requires_grad else made.requires_grad_()  # fixed rows of an embedding
             # a layer that hands its input on must not hand on its gradient for other readers of that input
             seen[at.path] = made.view_as(made) if any(made is each for each in arguments) else made
             return seen[at.path]
 
         with _mode(self.model, training, step), self._casting():
-            outputs = [wide(output) for output in walk(self.spec.graph, tensors, visit)]
+            outputs = [wide(output) for output in walk(self.spec.graph, given, visit)]
         if loss is None:
             value = sum((o * self._kept(t)).sum() for o, t in zip(outputs, targets, strict=True))
         else:
             value = loss_function(loss)(outputs[0], self._kept(targets), None if soft is None else self._kept(soft))
         trained = {name: t for name, t in self._tensors().items() if t.requires_grad}
-        wanted = [*trained.values(), *tensors, *seen.values()]
+        wanted = [*trained.values(), *floats.values(), *seen.values()]
         found = torch.autograd.grad(value, wanted, allow_unused=True)
         arrays = [array_of(torch.zeros_like(t) if g is None else g) for t, g in zip(wanted, found, strict=True)]
         self.load(before)
-        first, second = len(trained), len(trained) + len(tensors)
+        first, second = len(trained), len(trained) + len(floats)
         return {
             "loss": float(value.detach()),
             "parameters": dict(zip(trained, arrays[:first], strict=True)),
-            "inputs": dict(zip(self.spec.inputs, arrays[first:second], strict=True)),
+            "inputs": dict(zip(floats, arrays[first:second], strict=True)),
             "layers": dict(zip(seen, arrays[second:], strict=True)),
         }
 

@@ -106,15 +106,16 @@ class Pair:
 
     @cached_property
     def inputs(self) -> Arrays:
-        """A batch of inputs: U(-1, 1), rounded so that both precisions read the same numbers."""
+        """A batch of inputs, rounded so that both precisions read the same numbers."""
         return self.batch(self.size, "inputs")
 
     def batch(self, count: int, key: str) -> Arrays:
-        """Return ``count`` random examples by input name."""
-        found = {}
+        """Return ``count`` random examples by input name: U(-1, 1), or integers below what they must stay below."""
+        found: Arrays = {}
         for name, shape in self.spec.inputs.items():
-            values = 2 * uniform(count * int(np.prod(shape)), key, self.seed, name) - 1
-            found[name] = self.precision.rounded(values.reshape(count, *shape))
+            drawn, below = uniform(count * int(np.prod(shape)), key, self.seed, name), self.spec.integers.get(name)
+            values = self.precision.rounded(2 * drawn - 1) if below is None else (drawn * below).astype(np.int64)
+            found[name] = values.reshape(count, *shape)
         return found
 
     def labels(self, count: int, classes: int) -> NDArray[np.int64]:

@@ -45,6 +45,8 @@ def refusal(spec: Spec) -> str:
         return ""
     if not classifies(loss):
         read = next(iter(spec.inputs.values()))
+        if next(iter(spec.inputs)) in spec.integers:
+            return "the loss compares the output with the input, which holds integers"
         return "" if shape == read else f"the loss compares the output {list(shape)} with the input {list(read)}"
     return "" if len(shape) == 1 else f"the loss takes class scores [K]; the first output has shape {list(shape)}"
 

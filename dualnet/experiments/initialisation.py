@@ -21,8 +21,8 @@ from dualnet.specs import vary
 from dualnet.specs.initializers import PRESETS
 from dualnet.specs.layers import Conv2d, Linear
 from dualnet.specs.moments import bounds, density, moments
+from dualnet.specs.parameter import Parameter
 from dualnet.specs.spec import Spec
-from dualnet.specs.weights import Parameter
 
 COURSE = ("torch_default", "keras_default", "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform")
 BINS = 60

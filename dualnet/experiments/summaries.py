@@ -13,7 +13,10 @@ from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.given import spec_of
 from dualnet.report.exhibits import Table
 from dualnet.report.result import Result
+from dualnet.specs.cost import multiply_adds
+from dualnet.specs.graph import Step
 from dualnet.specs.spec import Spec
+from dualnet.specs.weights import OWN
 
 MEGA = 1e6
 
@@ -37,17 +40,18 @@ class Seen:
 def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     """Build a spec on every backend, send one example through, and tell what each live layer is, gives and costs.
 
-    Multiply-adds are products of weights and values: those of Linear and Conv2d. Sizes are those of the bench's
-    precision; activations are every layer's output for one example. Raises ``SpecError``.
+    Multiply-adds are products of weights and values, or of values with each other in attention. Sizes are those of the
+    bench's precision; activations are every layer's output for one example. Raises ``SpecError``.
     """
     net = spec_of(spec)
-    one = {name: np.zeros((1, *shape), held(bench.dtype)) for name, shape in net.inputs.items()}
+    kinds = dict.fromkeys(net.integers, "int64")
+    one = {name: np.zeros((1, *shape), kinds.get(name, held(bench.dtype))) for name, shape in net.inputs.items()}
 
     def side(name: str) -> list[Seen]:
         session = bench.open(name, net, shared_masks=False)
         made, held = session.forward(one)["layers"], session.weights()
-        owners = {step.path: step.owner for step in net.graph.leaves()}
-        return [_seen(facts, made, held.get(f"{owners[facts['path']]}.weight")) for facts in session.structure()]
+        steps = {step.path: step for step in net.graph.leaves()}
+        return [_seen(facts, made, steps[facts["path"]], held) for facts in session.structure()]
 
     seen = bench.each(side)
     heads = [f"{name} {what}" for name in seen for what in ("layer", "output", "parameters", "multiply-adds")]
@@ -64,15 +68,19 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     )
 
 
-def _seen(facts: LayerFacts, made: Arrays, weight: Array | None) -> Seen:
-    """Return a layer as it was seen: a kernel is used once for each position of its output."""
-    path = facts["path"]
-    shape = made[path].shape[1:]  # in the spec's order; the facts have the order of memory
-    work = 0
-    if weight is not None and weight.ndim > 1:
-        channels = shape[0] if weight.ndim > 2 else shape[-1]
-        work = weight.size * (math.prod(shape) // channels)
-    return Seen(path, facts["kind"], tuple(facts["shape"]), facts["parameters"], work)
+def _seen(facts: LayerFacts, made: Arrays, step: Step, held: Arrays) -> Seen:
+    """Return a layer as it was seen."""
+    shape = made[step.path].shape[1:]  # in the spec's order; the facts have the order of memory
+    own = type(step.layer) in OWN
+    work = _kernel(held.get(f"{step.owner}.weight"), shape) if own else multiply_adds(step)
+    return Seen(step.path, facts["kind"], tuple(facts["shape"]), facts["parameters"], work)
+
+
+def _kernel(weight: Array | None, shape: tuple[int, ...]) -> int:
+    """Return the work of a layer of somebody's own: a kernel is used once for each position of its output."""
+    if weight is None or weight.ndim < 2:
+        return 0
+    return weight.size * (math.prod(shape) // (shape[0] if weight.ndim > 2 else shape[-1]))
 
 
 def _sizes(net: Spec, seen: Mapping[str, list[Seen]], bench: Bench) -> Table:

@@ -149,7 +149,8 @@ def program_of(spec: Spec) -> Program:
             raise UnsupportedError(msg)
     model = backend("torch").build(spec, seed=0)
     model.eval()
-    inputs = [np.zeros((2, *shape), "float32") for shape in spec.inputs.values()]
+    kinds = dict.fromkeys(spec.integers, "int64")
+    inputs = [np.zeros((2, *shape), kinds.get(name, "float32")) for name, shape in spec.inputs.items()]
     program: Program = porter("torch").read(model, tuple(inputs), {})
     program.name, program.about = _camel(spec.name), spec.about or "a spec"
     renamed(program, dict(zip(program.inputs, spec.inputs, strict=True)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from dualnet.backends.keras.read.layers import LAYERS, REFUSED
+from dualnet.backends.keras.read.layers import LAYERS, REFUSED, embedding
 from dualnet.backends.keras.read.ops import OPS
 from dualnet.backends.keras.read.random import draw
 from dualnet.backends.keras.read.recurrent import ported, unrolled
@@ -22,10 +22,12 @@ HINT = "Write it with keras.ops and built-in layers."
 
 
 def _rule(layer: keras.Layer) -> Any:
-    """Return the rule of a layer's class; a port's batch norms and recurrent layers are known by their fields."""
+    """Return the rule of a layer's class; a port's norms, embeddings and recurrent layers are known by their fields."""
     if {"kind", "depth", "ways", "projection"} <= vars(layer).keys():
         return ported
     named = isinstance(layer, keras.layers.BatchNormalization) and hasattr(layer, "running_variance")
+    if isinstance(layer, keras.layers.Embedding) and hasattr(layer, "padding") and not hasattr(layer, "mode"):
+        return embedding
     return LAYERS.get(keras.layers.BatchNormalization if named else type(layer))
 
 

@@ -133,7 +133,8 @@ def embedding(s: Sheet, layer: Any, inputs: Any, training: Any = None) -> Any:
     """Write an embedding."""
     x = s.tensor(inputs)
     x = x if x.dtype in ("int32", "int64") else s("to", x, dtype="int32")
-    return s("embedding", weight=s.weight(layer._embeddings, "weight"), indices=x)
+    padding = {"padding_idx": layer.padding} if hasattr(layer, "padding") else {}
+    return s("embedding", weight=s.weight(layer._embeddings, "weight"), indices=x, **padding)
 
 
 def dropout(s: Sheet, layer: Any, inputs: Any, training: Any = None) -> Any:

@@ -12,6 +12,7 @@ from dualnet.backends.keras.read.norms import NORMS
 from dualnet.backends.keras.read.picks import PICKS
 from dualnet.backends.keras.read.pools import POOLS
 from dualnet.backends.keras.read.products import PRODUCTS
+from dualnet.backends.keras.read.recurrent import scanned
 from dualnet.backends.keras.read.sheet import Sheet
 
 Rule = Callable[..., Any]
@@ -128,6 +129,7 @@ OPS: dict[str, Rule] = {
     "Where": lambda s, op, condition, x1=None, x2=None: s("where", condition=condition, input=x1, other=x2),
     "Cast": identity,
     "ConvertToTensor": identity,
+    "Scan": scanned,
     "Copy": lambda s, op, x: x,
     "Identity": lambda s, op, x: x,
 }

@@ -140,6 +140,22 @@ def unrolled(
     return last, whole, now
 
 
+def scanned(s: Sheet, op: Any, f: Callable[..., Any], init: Any, xs: Any = None) -> Any:
+    """Write ``keras.ops.scan`` once for every time step; return the last carry and all outputs."""
+    flat = [s.tensor(x) for x in keras.tree.flatten(xs)]
+    length = op.length or flat[0].shape[0]
+    if length > STEPS:
+        msg = f"a scan written out for each of {length} steps. Take at most {STEPS}."
+        raise NotImplementedError(msg)
+    carry, outputs = init, []
+    for time in reversed(range(length)) if op.reverse else range(length):
+        step = [s("select", x, dim=0, index=time) for x in flat]
+        carry, output = f(carry, keras.tree.pack_sequence_as(xs, step) if flat else None)
+        outputs.append(output)
+    outputs = outputs[::-1] if op.reverse else outputs
+    return carry, keras.tree.map_structure(lambda *each: s("stack", tensors=each, dim=0), *outputs)
+
+
 def distributed(s: Sheet, layer: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
     """Write a layer applied at every time step, as one call on all steps of all examples."""
     inner = [layer.layer, *layer.layer._flatten_layers(include_self=False)]

@@ -59,7 +59,7 @@ def argument(frame: Frame, name: str, value: Any) -> Any:
 
 
 def _mode(value: ByMode, one: Any, other: Any) -> Any:
-    if (value.training, value.inference) == (True, False):
+    if value.training is True and not value.inference:  # None: what the op of evaluation does not take
         return Many(("self.training",))
     other = Lit(0.0) if value.inference is None and isinstance(value.training, float) else other
     return code("({} if self.training else {})", one, other)

@@ -10,6 +10,8 @@ def explanation(pair: Pair) -> Stage:
     """Compare saliency maps of the first output's highest score."""
     if len(pair.spec.output_shapes[0]) != 1:
         return Stage("explanation", skipped="the first output is no row of scores")
+    if len(pair.spec.integers) == len(pair.spec.inputs):
+        return Stage("explanation", skipped="the inputs hold integers, which have no gradient")
 
     scores = pair.session(pair.left, "float64").forward(pair.inputs)["outputs"]
     chosen = [np.zeros_like(output) for output in scores]

@@ -17,7 +17,7 @@ from dualnet.compare.tolerance import FALSE_ALARM
 from dualnet.compare.verdict import Finding
 from dualnet.specs.draw import draw
 from dualnet.specs.moments import moments
-from dualnet.specs.weights import Parameter
+from dualnet.specs.parameter import Parameter
 
 # Values kept of one parameter and seed: enough to see a variance that is off by 2 %, few enough to be quick.
 KEPT = 2000
