@@ -38,6 +38,11 @@ class Layer(Node, family=True):
 
 
 @dataclass(frozen=True)
+class _Spatial(Layer):
+    """Base of what reads channels and places, [C, L], [C, H, W] or [C, D, H, W]: convolutions, pools and their like."""
+
+
+@dataclass(frozen=True)
 class Linear(Layer):
     """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,).
 
@@ -53,7 +58,7 @@ class Linear(Layer):
 
 
 @dataclass(frozen=True)
-class Conv2d(Layer):
+class Conv2d(_Spatial):
     """2-D cross-correlation, ``weight`` (channels, in / groups, kernel height, width), ``bias`` (channels,).
 
     Explicit padding is zeros, the same on both ends. ``"same"`` gives ceil(size / stride) and puts the odd zero at
@@ -74,7 +79,7 @@ class Conv2d(Layer):
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Layer):
+class MaxPool2d(_Spatial):
     """Maximum over windows; padding counts as minus infinity. ``stride`` left out is the kernel's size."""
 
     kernel: Pair
@@ -84,7 +89,7 @@ class MaxPool2d(Layer):
 
 
 @dataclass(frozen=True)
-class AvgPool2d(Layer):
+class AvgPool2d(_Spatial):
     """Mean over windows. ``count_include_pad`` False divides by the number of real pixels (Keras's "same")."""
 
     kernel: Pair
@@ -95,7 +100,7 @@ class AvgPool2d(Layer):
 
 
 @dataclass(frozen=True)
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(_Spatial):
     """Mean over windows ⌊i·H/size⌋ … ⌈(i+1)·H/size⌉, so that the output is ``size`` for any input."""
 
     size: Pair

@@ -97,8 +97,19 @@ def test_memory_and_spec_are_each_others_inverse(image: tuple[int, ...] | None) 
 
 
 def test_an_axis_is_found_where_it_lies() -> None:
-    from dualnet.backends.keras.layout import plain
+    from dualnet.backends.keras.layout import last, plain
 
     assert [plain(3).axis(dim) for dim in (1, 2, 3, -1, -3)] == [3, 1, 2, 2, 3]
     assert [plain(2).axis(dim) for dim in (1, 2, -1, -2)] == [1, 2, 2, 1]
     assert plain(1).axis(-1) == 1
+    assert [plain(4).axis(dim) for dim in (1, 2, 3, 4)] == [4, 1, 2, 3]
+    assert [last(2).axis(dim) for dim in (1, 2)] == [2, 1]
+
+
+def test_a_turn_brings_one_order_into_another() -> None:
+    from dualnet.backends.keras.layout import Layout, last
+
+    x, spec = np.random.default_rng(71).normal(size=(2, 3, 4, 5, 6)), Layout((0, 1, 2, 3))
+    there = x.transpose(0, *spec.turn(last(4)))
+    np.testing.assert_array_equal(there, np.moveaxis(x, 1, -1))
+    np.testing.assert_array_equal(there.transpose(0, *last(4).turn(spec)), x)
