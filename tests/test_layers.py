@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tests.wirings  # noqa: F401 - enters its rows
+import tests.spatial
+import tests.wirings  # noqa: F401 - both enter their rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays, Forward, Gradients, Session

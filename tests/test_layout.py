@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tests.wirings  # noqa: F401 - enters its rows
+import tests.spatial
+import tests.wirings  # noqa: F401 - both enter their rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.specs import zoo

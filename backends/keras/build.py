@@ -9,21 +9,29 @@ import keras
 
 from dualnet.backends import own
 from dualnet.backends.call import Call
-from dualnet.backends.keras import activations, bridges
+from dualnet.backends.keras import activations, bridges, windows
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
-from dualnet.backends.keras.layers import Place, lower
+from dualnet.backends.keras.layers import lower
 from dualnet.backends.keras.layout import Layouts, layouts
 from dualnet.backends.keras.own import checked, freeze, named
+from dualnet.backends.keras.place import Place
 from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
 from dualnet.errors import UnsupportedError
+from dualnet.specs.channels import _ChannelDropout
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
-HOMES = {"layers": keras.layers, "activations": activations, "bridges": bridges, "own": own.home("keras")}
+HOMES = {
+    "layers": keras.layers,
+    "activations": activations,
+    "bridges": bridges,
+    "windows": windows,
+    "own": own.home("keras"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class Builder:
             self._adopt(step)
             return
         self.turns[step.path] = self._turns(step)
-        if isinstance(step.layer, Dropout) and self.mask_seed is not None:
+        if isinstance(step.layer, (Dropout, _ChannelDropout)) and self.mask_seed is not None:
             self.layers[step.path] = [self._masked(step, place)]
         else:
             self.layers[step.path] = self._chain(step, place)
@@ -171,10 +179,12 @@ class Builder:
 
     def _masked(self, step: Step, place: Place) -> Any:
         layer = step.layer
-        assert isinstance(layer, Dropout) and self.mask_seed is not None  # asked by the caller
-        shared = key(self.mask_seed, step.owner)
+        assert isinstance(layer, (Dropout, _ChannelDropout)) and self.mask_seed is not None  # asked by the caller
+        shared, shape = key(self.mask_seed, step.owner), step.in_shapes[0]
+        if isinstance(layer, _ChannelDropout):
+            shape = (shape[0], *(1 for _ in shape[1:]))
         return SharedDropout(
-            layer.rate, shared, self.mask_step, place.reads[0], step.in_shapes[0], name=step.name, dtype=self.dtype
+            layer.rate, shared, self.mask_step, place.reads[0], shape, name=step.name, dtype=self.dtype
         )
 
 
@@ -215,14 +225,14 @@ def _moody(layer: Any) -> bool:
 
 def _holds(target: str) -> bool:
     """Return whether a call makes the layer that does the step's work, rather than prepare or finish it."""
-    return target.rpartition(".")[2] not in ("ZeroPadding2D", "Pad2D", "Slice2D", "Scale2D", "Permute")
+    return target.rpartition(".")[2].rstrip("123D") not in ("ZeroPadding", "Pad", "Slice", "Scale", "Permute", "Power")
 
 
 def _argument(calls: list[Call], parameter: str) -> str | None:
     """Return the keyword by which a layer takes a parameter's initializer; None for norms, whose own are the spec's."""
-    targets = {each.target.rpartition(".")[2] for each in calls}
-    if "DepthwiseConv2D" in targets:
+    targets = " ".join(each.target for each in calls if not each.target.startswith("own."))
+    if "DepthwiseConv" in targets:
         return {"weight": "depthwise_initializer", "bias": "bias_initializer"}[parameter]
-    if targets & {"Dense", "Conv2D", "GroupedConv2D"}:
+    if "Conv" in targets or "Dense" in targets:
         return {"weight": "kernel_initializer", "bias": "bias_initializer"}[parameter]
     return None

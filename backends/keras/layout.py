@@ -29,6 +29,10 @@ ANYWHERE = (
 )
 
 
+# Layers whose parameters belong to an axis: a second use reads it where the first has it.
+AXES = (L._BatchNorm, L.LayerNorm, L.GroupNorm)
+
+
 @dataclass(frozen=True)
 class Layout:
     """Physical axis i (after N) holds the spec's axis ``axes[i]``; ``image`` is what was flattened, if it was."""
@@ -100,6 +104,8 @@ def layouts(graph: Scope, in_ranks: Sequence[int]) -> Layouts:
 
     def visit(step: Step, wires: list[Layout]) -> Layout:
         comes[step.path], reads[step.path] = tuple(wires), _reads(step, wires)
+        if step.shared and isinstance(step.layer, AXES) and len(reads[step.owner][0].axes) == len(wires[0].axes):
+            reads[step.path] = reads[step.owner]
         gives[step.path] = _gives(step, reads[step.path][0], step.path in keeps)
         return gives[step.path]
 
