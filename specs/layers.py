@@ -33,6 +33,11 @@ class Layer(Node, family=True):
     left out, it reads the layer above it.
     """
 
+    refused: ClassVar[dict[str, str]] = {
+        f"SeparableConv{n}{d}": f"It is two: Conv{n}d(in, kernel, groups=in, bias=False) and Conv{n}d(channels, 1)."
+        for n in (1, 2)
+        for d in "dD"
+    }
     name: str = field(default="", kw_only=True)
     inputs: Names = field(default=(), kw_only=True)
 

@@ -16,10 +16,6 @@ from dualnet.specs.kinds import KINDS, LARGEST, Kind, PerAxis, TooLargeError, an
 # What Keras calls what is spelt too differently here for "did you mean" to see.
 ALSO_CALLED = {
     "Dense": "Linear",
-    "MaxPooling2D": "MaxPool2d",
-    "AveragePooling2D": "AvgPool2d",
-    "AdaptiveAveragePooling2D": "AdaptiveAvgPool2d",
-    "GlobalAveragePooling2D": "AdaptiveAvgPool2d",
     "BatchNormalization": "BatchNorm2d",
     "LayerNormalization": "LayerNorm",
     "GroupNormalization": "GroupNorm",
@@ -45,6 +41,26 @@ ALSO_CALLED = {
     "ChainedScheduler": "Product",
     "ReduceLROnPlateau": "Plateau",
 }
+FOR_SO_MANY_AXES = {
+    "MaxPooling{}D": "MaxPool{}d",
+    "AveragePooling{}D": "AvgPool{}d",
+    "AdaptiveAveragePooling{}D": "AdaptiveAvgPool{}d",
+    "AdaptiveMaxPooling{}D": "AdaptiveMaxPool{}d",
+    "GlobalAveragePooling{}D": "AdaptiveAvgPool{}d",
+    "GlobalMaxPooling{}D": "AdaptiveMaxPool{}d",
+    "Conv{}DTranspose": "ConvTranspose{}d",
+    "DepthwiseConv{}D": "Conv{}d",
+    "SpatialDropout{}D": "Dropout{}d",
+    "UpSampling{}D": "Upsample",
+    "Cropping{}D": "Cropping",
+    "ZeroPadding{}D": "Pad",
+    "ZeroPad{}d": "Pad",
+    "ConstantPad{}d": "Pad",
+    "ReflectionPad{}d": "Pad",
+    "ReplicationPad{}d": "Pad",
+    "CircularPad{}d": "Pad",
+}
+ALSO_CALLED |= {theirs.format(n): ours.format(n) for theirs, ours in FOR_SO_MANY_AXES.items() for n in (1, 2, 3)}
 
 
 @dataclass(frozen=True)

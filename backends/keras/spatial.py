@@ -46,7 +46,8 @@ def _avg_pool(layer: L._AvgPool, place: Place) -> list[Call]:
         return [call("windows.AvgPool", size=layer.kernel, strides=stride, padding=tuple(sides), **by)]
     if layer.padding == "same" and not layer.count_include_pad and not divisor:
         return _pooled("Avg", layer, sides, same=True)
-    factors = np.prod(layer.kernel) / (np.asarray(divisor) if divisor else reduce(np.multiply.outer, counts))
+    dividing: Any = np.array(divisor) if divisor else reduce(np.multiply.outer, map(np.array, counts))
+    factors = np.prod(layer.kernel) / dividing
     after = [] if (factors == 1.0).all() else [call("windows.Scale", factors.tolist())]
     return [*_pooled("Avg", layer, sides, same=False), *after]
 
@@ -89,7 +90,7 @@ def _ends(sides: Any) -> Any:
 def _upsample(layer: S.Upsample, place: Place) -> Call:
     sizes, made = place.shape[1:], place.step.out_shapes[0][1:]
     whole = all(new % old == 0 for old, new in zip(sizes, made, strict=True))
-    if layer.mode == "nearest" and whole and (layer.size or all(float(s).is_integer() for s in layer.scale)):
+    if layer.mode == "nearest" and whole and (layer.size or all(scale.is_integer() for scale in layer.scale or ())):
         factors = tuple(new // old for old, new in zip(sizes, made, strict=True))
         return call(f"layers.UpSampling{len(sizes)}D", factors if len(factors) > 1 else factors[0])
     scales = unless(None, scales=layer.scale and extents.spread(layer.scale, len(sizes)))

@@ -11,8 +11,10 @@ import numpy as np
 from keras import ops
 from keras.src.layers.convolutional.base_conv import BaseConv
 
-from dualnet.backends.keras import parts
+from dualnet.backends.keras import parts as _parts
 from dualnet.backends.keras.bridges import Configured, register
+
+parts: Any = _parts  # written as a ported file is: without hints
 
 
 class _Grouped(BaseConv):

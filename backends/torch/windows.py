@@ -22,7 +22,7 @@ def same(sizes: Sequence[int], *windows: Sequence[int]) -> list[int]:
 class _SameConv(nn.modules.conv._ConvNd):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of the padded x."""
-        return self._conv_forward(self._padded(x), self.weight, self.bias)  # type: ignore[no-any-return,operator]
+        return self._conv_forward(self._padded(x), self.weight, self.bias)
 
     def _padded(self, x: Tensor) -> Tensor:
         pads = same(x.shape[2:], self.kernel_size, self.stride, self.dilation)
@@ -54,9 +54,9 @@ class _Cut(nn.modules.conv._ConvTransposeNd):
         super().__init__(*sizes, **options)
         self.cut, self.left = cut, left
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         """Return what is left."""
-        y: Tensor = super().forward(x)  # type: ignore[misc]
+        y: Tensor = super().forward(x)
         for axis, (first, size) in enumerate(zip(self.cut, self.left, strict=True), start=2):
             y = y.narrow(axis, first, size)
         return y
@@ -85,7 +85,7 @@ class SameMaxPool(nn.Module):
         """Return the maxima; padding counts as minus infinity."""
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]
         x = F.pad(x, same(x.shape[2:], self.kernel, self.stride, self.dilation), value=float("-inf"))
-        return pool(x, self.kernel, self.stride, 0, self.dilation)  # type: ignore[no-any-return]
+        return pool(x, self.kernel, self.stride, 0, self.dilation)
 
 
 class SameAvgPool(nn.Module):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dualnet.backends.protocol import Array, Arrays, LayerFacts
+from dualnet.backends.protocol import Arrays, LayerFacts
 from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.given import spec_of
 from dualnet.report.exhibits import Table
 from dualnet.report.result import Result
+from dualnet.specs.convs import _ConvTranspose
+from dualnet.specs.graph import Step
 from dualnet.specs.spec import Spec
 
 MEGA = 1e6
@@ -36,7 +38,7 @@ class Seen:
 def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     """Build a spec on every backend, send one example through, and tell what each live layer is, gives and costs.
 
-    Multiply-adds are products of weights and values: those of Linear and Conv2d. Sizes are those of the bench's
+    Multiply-adds are products of weights and values: those of Linear and convolutions. Sizes are those of the bench's
     precision; activations are every layer's output for one example. Raises ``SpecError``.
     """
     net = spec_of(spec)
@@ -45,8 +47,8 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     def side(name: str) -> list[Seen]:
         session = bench.open(name, net, shared_masks=False)
         made, held = session.forward(one)["layers"], session.weights()
-        owners = {step.path: step.owner for step in net.graph.leaves()}
-        return [_seen(facts, made, held.get(f"{owners[facts['path']]}.weight")) for facts in session.structure()]
+        steps = {step.path: step for step in net.graph.leaves()}
+        return [_seen(facts, made, held, steps[facts["path"]]) for facts in session.structure()]
 
     seen = bench.each(side)
     heads = [f"{name} {what}" for name in seen for what in ("layer", "output", "parameters", "multiply-adds")]
@@ -63,14 +65,14 @@ def summary(spec: Spec | str | Path, *, bench: Bench = HERE) -> Result:
     )
 
 
-def _seen(facts: LayerFacts, made: Arrays, weight: Array | None) -> Seen:
-    """Return a layer as it was seen: a kernel is used once for each position of its output."""
-    path = facts["path"]
+def _seen(facts: LayerFacts, made: Arrays, held: Arrays, step: Step) -> Seen:
+    """Return a layer as it was seen: a kernel is used once for each place of its output, if transposed of its input."""
+    path, weight = facts["path"], held.get(f"{step.owner}.weight")
     shape = made[path].shape[1:]  # in the spec's order; the facts have the order of memory
     work = 0
     if weight is not None and weight.ndim > 1:
-        channels = shape[0] if weight.ndim > 2 else shape[-1]
-        work = weight.size * (math.prod(shape) // channels)
+        used = step.in_shapes[0] if isinstance(step.layer, _ConvTranspose) else shape
+        work = weight.size * math.prod(used[1:] if weight.ndim > 2 else used[:-1])
     return Seen(path, facts["kind"], tuple(facts["shape"]), facts["parameters"], work)
 
 

@@ -176,9 +176,11 @@ def _weights(module: nn.Module, made: Trace) -> tuple[dict[str, Weight], dict[st
     for name, (tensor, kind) in named.items():
         owner = first.setdefault(id(tensor), name)
         tied[name] = owner
+        if name.endswith("num_batches_tracked"):
+            continue
         if owner != name:
             weights[owner] = replace(weights[owner], also=(*weights[owner].also, name))
-        elif not name.endswith("num_batches_tracked"):
+        else:
             type_ = Type(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
             trainable = kind == "parameter" and tensor.requires_grad
             weights[name] = Weight(name, type_, kind, trainable)
