@@ -18,7 +18,7 @@ WORDS = {1: "signals [C, L]", 2: "images [C, H, W]", 3: "volumes [C, D, H, W]"}
 def places(layer: Any, shape: Shape) -> Shape:
     """Return the sizes of the axes behind the channels. ``ValueError`` refuses another number of them."""
     axes, fits = layer.spatial, len(shape) - 1
-    if axes != fits and (axes or not 1 <= fits <= 3):
+    if not (axes == fits if axes else 1 <= fits <= 3):
         msg = f"it takes {WORDS[axes] if axes else 'channels and one to three axes of places'}."
         raise ValueError(msg)
     return shape[1:]

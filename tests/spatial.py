@@ -3,7 +3,9 @@
 from typing import Any
 
 from dualnet import specs as S
-from tests.cases import IMAGE, POOLS, RUNNING, case
+from tests.cases import CASES, IMAGE, POOLS, RUNNING, case
+
+BEFORE = len(CASES)
 
 PLACES = {1: (4, 11), 2: IMAGE, 3: (4, 5, 6, 4)}
 CONVS = {1: S.Conv1d, 2: S.Conv2d, 3: S.Conv3d}
@@ -163,7 +165,9 @@ for title, more in RUNNING.items():
 each("channel_dropout", {1: S.Dropout1d, 2: S.Dropout2d, 3: S.Dropout3d}, 0.4)
 each("channel_dropout_none", {1: S.Dropout1d, 2: S.Dropout2d, 3: S.Dropout3d}, 0.0)
 
-# wires of signals and volumes: what turns them, what flattens them, what uses a layer twice
+NAMES = list(CASES)[BEFORE:]
+
+# Wires of signals and volumes: what turns them, what flattens them, what uses a layer twice
 SIGNAL, VOLUME = PLACES[1], PLACES[3]
 case(
     "signal_net", SIGNAL, S.Conv1d(5, 3, padding=1), S.BatchNorm1d(), S.ReLU(), S.MaxPool1d(2), S.Flatten(), S.Linear(3)

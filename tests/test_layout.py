@@ -20,6 +20,8 @@ KEPT = {
     "flatten_linears": ["flat", "a", "b"],
     "flatten_after_block": ["block.flatten", "block_2.relu"],
     "flatten_eye": ["flat"],
+    "signal_net": ["flatten"],
+    "volume_net": ["flatten"],
     "dropout_then_flatten": ["flatten"],
     "shared_inside_shared": [],
 }
@@ -77,6 +79,42 @@ def test_other_readers_get_the_order_of_the_spec(both: tuple[Backend, Backend], 
 @pytest.mark.parametrize("name", [*KEPT, *SPARED])
 def test_no_permutation_where_none_is_needed(both: tuple[Backend, Backend], name: str) -> None:
     assert "Permute" not in kinds(both[1].build(CASES[name]))
+
+
+NO_TURN = ["signal_net", "volume_net", "signal_output", "signal_dropout", "conv_plain_1d", "conv_causal_both"]
+TURNS = {
+    "signal_linear": 2,  # a Linear over places, between convolutions
+    "signal_joins": 3,  # a Linear reads what a convolution reads later; Add and Concat are given a sequence
+    "signal_reshape": 3,  # in front of each Reshape, and of the convolution that reads one
+    "signal_flatten": 1,  # read by a norm over what was flattened
+    "volume_flatten": 1,
+    "unfold_linear": 0,
+    "batchnorm-sequence": 0,
+}
+
+
+@pytest.mark.parametrize("name", NO_TURN)
+def test_nets_of_signals_and_volumes_turn_nothing(both: tuple[Backend, Backend], name: str) -> None:
+    assert "Permute" not in kinds(both[1].build(CASES[name]))
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turn_stands_only_where_an_order_changes(both: tuple[Backend, Backend], name: str) -> None:
+    assert list(kinds(both[1].build(CASES[name]))).count("Permute") == TURNS[name]
+
+
+def test_an_input_lies_as_its_first_reader_of_places_wants_it(both: tuple[Backend, Backend]) -> None:
+    shapes = {
+        name: [tuple(each.shape) for each in both[1].build(CASES[name]).inputs]
+        for name in ("signal_output", "signal_net", "signal_joins", "linear_sequence", "volume_net")
+    }
+    assert shapes == {
+        "signal_output": [(None, 11, 4)],
+        "signal_net": [(None, 11, 4)],
+        "signal_joins": [(None, 11, 4), (None, 11, 4)],
+        "linear_sequence": [(None, 6, 5)],
+        "volume_net": [(None, 5, 6, 4, 4)],
+    }
 
 
 def test_the_fashion_cnn_is_the_model_a_keras_user_would_write(both: tuple[Backend, Backend]) -> None:

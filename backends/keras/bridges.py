@@ -13,8 +13,8 @@ register = keras.saving.register_keras_serializable("dualnet")
 class Configured(keras.layers.Layer):
     """A layer whose constructor arguments are its configuration."""
 
-    def __init__(self, *, dtype: Any = None, name: str | None = None, **options: Any) -> None:
-        super().__init__(dtype=dtype, name=name)
+    def __init__(self, *, dtype: Any = None, name: str | None = None, trainable: bool = True, **options: Any) -> None:
+        super().__init__(dtype=dtype, name=name, trainable=trainable)
         self.options = options
 
     def get_config(self) -> dict[str, Any]:
