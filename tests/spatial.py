@@ -105,6 +105,10 @@ case("avg_by_same", IMAGE, S.AvgPool2d(3, 2, "same", divisor_override=2))
 case("max_level_3d", PLACES[3], S.ReLU(0.0), S.MaxPool3d(3, 2, 1), S.Conv3d(2, 1))
 case("max_level_dilated", IMAGE, S.ReLU(0.0), S.MaxPool2d(3, 1, dilation=2), S.Conv2d(2, 1))
 case("adaptive_max_level", IMAGE, S.ReLU(0.0), S.AdaptiveMaxPool2d((4, 1)), S.Conv2d(2, 1))
+# nor does it matter that what is dropped is -0.0 where it was below 0
+for title, layer in (("dilated", S.MaxPool2d(3, 2, dilation=2)), ("adaptive", S.AdaptiveMaxPool2d((3, 5)))):
+    case(f"max_dropped_{title}", IMAGE, S.Dropout2d(0.5), layer, S.Conv2d(2, 1))
+case("max_dropped_3d", PLACES[3], S.Dropout3d(0.5), S.MaxPool3d(2, 1), S.Conv3d(2, 1))
 for sizes in ((1, 1, 1), (3, 2, 2), (4, 5, 3), (1, 6, 4), (13, 7, 5)):
     title = "x".join(map(str, sizes))
     each(f"adaptive_avg_{title}", {1: S.AdaptiveAvgPool1d, 3: S.AdaptiveAvgPool3d}, list(sizes))
