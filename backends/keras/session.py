@@ -269,7 +269,7 @@ class KerasBackend:
     name = "keras"
 
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
-        """Return a live functional ``keras.Model``; images go in and come out as (N, H, W, C)."""
+        """Return a live functional ``keras.Model``; channels lie last where layers of places read them."""
         with tf.device(devices.place(device)):
             built = Builder(spec, devices.precision(dtype)).build()
         if seed is not None:
