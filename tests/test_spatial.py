@@ -233,3 +233,42 @@ def test_a_keras_model_of_them_survives_its_configuration(name: str) -> None:
     given = x if len(x) > 1 else x[0]
     for left, right in zip(keras.tree.flatten(model(given)), keras.tree.flatten(again(given)), strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy())
+
+
+@pytest.mark.parametrize(
+    "loss", [S.CosineSimilarity(), S.CategoricalHinge(), S.MeanSquaredError("sum_of_means")], ids=str
+)
+@pytest.mark.parametrize("shape", [SIGNAL, IMAGE, VOLUME], ids=str)
+def test_a_loss_along_an_axis_is_that_of_the_spec(loss: S.Loss, shape: Any, both: tuple[Backend, Backend]) -> None:
+    conv = {2: S.Conv1d, 3: S.Conv2d, 4: S.Conv3d}[len(shape)]
+    spec, x = S.Spec("s", S.Sequential(conv(3, 2)), shape), arrays({"x": shape}, 85)["x"]
+    target = arrays({"t": spec.output_shapes[0]}, 86)["t"]
+    found, steps = [], []
+    for side in both:
+        session = side.session(spec, dtype="float64")
+        session.load(weights(spec, 87))
+        found.append(session.gradients({"input": x}, loss, target))
+        session.hold("train", {"input": x}, targets=target)
+        session.prepare(loss, S.SGD(learning_rate=0.1))
+        steps.append(session.steps("train", np.arange(3)[None], np.full(1, 0.1))["loss"][0])
+        steps.append(session.loss(loss, target, target))
+    np.testing.assert_allclose(found[1]["loss"], found[0]["loss"], rtol=CLOSE)
+    np.testing.assert_allclose(steps[2:], steps[:2], rtol=CLOSE, atol=CLOSE)
+    for name, gradient in found[0]["parameters"].items():
+        np.testing.assert_allclose(
+            found[1]["parameters"][name], gradient, atol=CLOSE * max(np.abs(gradient).max(), 1.0)
+        )
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_groups_are_convolved_one_by_one(axes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras would compile a grouped convolution anew at each eager call."""
+    import keras
+
+    from dualnet.backends.keras import windows
+
+    asked: list[int] = []
+    monkeypatch.setattr(windows.parts, "grouped_conv", lambda x, kernel, groups, *rest: asked.append(groups) or x)
+    layer = getattr(windows, f"GroupedConv{axes}D")(4, 1, groups=2, dtype="float64")
+    layer(keras.ops.ones((1, *[2] * axes, 4), dtype="float64"))
+    assert set(asked) == {2}
