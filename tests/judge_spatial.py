@@ -165,6 +165,11 @@ def cropping(layer: S.Cropping, x: Array, w: Any) -> Array:
 
 def upsample(layer: S.Upsample, x: Array, w: Any) -> Any:
     axes = x.ndim - 2
+    if layer.mode == "nearest" and layer.scale:
+        for axis, scale in enumerate(layer.scale * (axes if len(layer.scale) == 1 else 1), start=2):
+            at = np.floor(np.arange(int(x.shape[axis] * scale)) * np.float32(1 / scale)).astype(int)
+            x = np.take(x, np.minimum(at, x.shape[axis] - 1), axis)
+        return x
     linear = {1: "linear", 2: "bilinear", 3: "trilinear"}[axes]
     mode = {"linear": linear, "cubic": "bicubic"}.get(layer.mode, layer.mode)
     corners = layer.align_corners if mode in (linear, "bicubic") else None

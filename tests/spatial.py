@@ -132,6 +132,9 @@ for axes, shape in PLACES.items():
     case(f"upsample_some_{axes}d", shape, S.Upsample([3, 1, 2][:axes]))
     case(f"upsample_to_{axes}d", shape, S.Upsample(size=[7, 13, 5][:axes]))
     case(f"upsample_part_{axes}d", shape, S.Upsample(1.7))
+    case(f"upsample_barely_{axes}d", shape, S.Upsample(1.07))
+    case(f"upsample_over_double_{axes}d", shape, S.Upsample([2.02, 2.1, 2.05][:axes]))
+    case(f"upsample_exact_barely_{axes}d", shape, S.Upsample(1.07, mode="nearest-exact"))
     for mode in ("nearest-exact", "linear", *(["cubic"] if axes == 2 else [])):
         case(f"upsample_{mode}_{axes}d", shape, S.Upsample(2, mode=mode))
         case(f"upsample_{mode}_to_{axes}d", shape, S.Upsample(size=[7, 13, 5][:axes], mode=mode))

@@ -1,8 +1,10 @@
 """Modules that look through windows, for paddings that ``torch.nn``'s own do not have."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -72,6 +74,22 @@ class CutConvTranspose2d(_Cut, nn.ConvTranspose2d):
 
 class CutConvTranspose3d(_Cut, nn.ConvTranspose3d):
     """ConvTranspose3d of which ``cut`` places in front of each axis are left out, and ``left`` kept."""
+
+
+class NearestUpsample(nn.Module):
+    """Place i from place ⌊i / scale⌋, also where ``nn.Upsample`` takes a size that is kept or doubled for its scale."""
+
+    def __init__(self, scale: Sequence[float]) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x at its new size."""
+        for axis, scale in enumerate(self.scale, start=2):
+            step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
+            places = (torch.arange(math.floor(x.shape[axis] * scale)) * step).long().clamp(max=x.shape[axis] - 1)
+            x = x.index_select(axis, places.to(x.device))
+        return x
 
 
 class SameMaxPool(nn.Module):
