@@ -167,7 +167,7 @@ def upsample(layer: S.Upsample, x: Array, w: Any) -> Any:
     axes = x.ndim - 2
     if layer.mode == "nearest" and layer.scale:
         for axis, scale in enumerate(layer.scale * (axes if len(layer.scale) == 1 else 1), start=2):
-            at = np.floor(np.arange(int(x.shape[axis] * scale)) * np.float32(1 / scale)).astype(int)
+            at = np.floor(np.arange(int(x.shape[axis] * scale), dtype=np.float32) * np.float32(1 / scale)).astype(int)
             x = np.take(x, np.minimum(at, x.shape[axis] - 1), axis)
         return x
     linear = {1: "linear", 2: "bilinear", 3: "trilinear"}[axes]

@@ -147,6 +147,9 @@ for axes, shape in PLACES.items():
     case(f"channel_shuffle_one_{axes}d", shape, S.ChannelShuffle(4))
     for size, more in ((3, {}), (2, {"alpha": 0.3, "beta": 0.6, "k": 1.5}), (9, {"alpha": 1.0})):
         case(f"response_{size}_{axes}d", shape, S.LocalResponseNorm(size, **more))
+for mode in ("nearest", "nearest-exact"):  # 10·float32(0.7) is 7, and 10·0.7 is below
+    case(f"upsample_{mode}_rounds", (2, 14), S.Upsample(size=20, mode=mode))
+    case(f"upsample_{mode}_rounds_by_scale", (2, 14), S.Upsample(1 / 0.7, mode=mode))
 for factor in (2, 3):
     case(f"pixel_shuffle_{factor}", (2 * factor**2, 3, 5), S.PixelShuffle(factor))
     case(f"pixel_unshuffle_{factor}", (2, 2 * factor, 3 * factor), S.PixelUnshuffle(factor))

@@ -99,7 +99,7 @@ LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 def _upsample(layer: S.Upsample, shape: Shape) -> Call:
     axes = len(shape) - 1
     if layer.mode == "nearest" and layer.scale and _rounded(layer, shape[1:]):
-        return call("windows.NearestUpsample", extents.spread(layer.scale, axes))
+        return call("windows.NearestUpsample", shape[1:], extents.spread(layer.scale, axes))
     sizes = unless(None, size=layer.size and short(layer.size), scale_factor=layer.scale and short(layer.scale))
     mode = {"linear": LINEAR[axes], "cubic": "bicubic"}.get(layer.mode, layer.mode)
     return call(

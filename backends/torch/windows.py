@@ -79,16 +79,18 @@ class CutConvTranspose3d(_Cut, nn.ConvTranspose3d):
 class NearestUpsample(nn.Module):
     """Place i from place ⌊i / scale⌋, also where ``nn.Upsample`` takes a size that is kept or doubled for its scale."""
 
-    def __init__(self, scale: Sequence[float]) -> None:
+    def __init__(self, sizes: Sequence[int], scales: Sequence[float]) -> None:
         super().__init__()
-        self.scale = scale
+        self.axes = range(2, 2 + len(sizes))
+        for axis, size, scale in zip(self.axes, sizes, scales, strict=True):
+            step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
+            places = (torch.arange(math.floor(size * scale), dtype=torch.float32) * step).long().clamp(max=size - 1)
+            self.register_buffer(f"places_{axis}", places, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x at its new size."""
-        for axis, scale in enumerate(self.scale, start=2):
-            step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
-            places = (torch.arange(math.floor(x.shape[axis] * scale)) * step).long().clamp(max=x.shape[axis] - 1)
-            x = x.index_select(axis, places.to(x.device))
+        for axis in self.axes:
+            x = x.index_select(axis, getattr(self, f"places_{axis}"))
         return x
 
 
