@@ -61,14 +61,15 @@ def pools(axes: int) -> Drawn:
 def moves(axes: int) -> Drawn:
     """Return layers that move places about."""
     ends = per_axis(st.integers(0, 2) | st.tuples(st.integers(0, 2), st.integers(0, 2)).map(list), axes)
-    corners = {"mode": st.sampled_from(["linear", "cubic"]), "align_corners": st.booleans()}
+    smooth = {"mode": st.sampled_from(["linear", "cubic"])}
     nearest = {"mode": st.sampled_from(["nearest", "nearest-exact"])}
     scale, size = {"scale": per_axis(st.floats(0.5, 2), axes)}, {"size": per_axis(small, axes)}
     return st.one_of(
         some(S.Pad, {"padding": ends}, {"mode": st.sampled_from(["reflect", "replicate", "circular"])}),
         some(S.Pad, {"padding": ends}, {"value": st.floats(-2, 2)}),
         some(S.Cropping, {"amounts": ends}, {}),
-        *(some(S.Upsample, how, mode) for how in (scale, size) for mode in (corners, nearest)),
+        *(some(S.Upsample, how | smooth, {"align_corners": st.booleans()}) for how in (scale, size)),
+        *(some(S.Upsample, how, nearest) for how in (scale, size)),
         some(S.ChannelShuffle, {"groups": small}, {}),
     )
 
