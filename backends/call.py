@@ -35,6 +35,6 @@ def unless(default: Any, **keyword: Any) -> dict[str, Any]:
     return {name: value for name, value in keyword.items() if value != default}
 
 
-def short(pair: tuple[int, int]) -> int | tuple[int, int]:
-    """Return a pair of equal sizes as one."""
-    return pair[0] if pair[0] == pair[1] else pair
+def short(sizes: Any) -> Any:
+    """Return equal sizes of all axes as one; a word for all is that."""
+    return sizes[0] if isinstance(sizes, tuple) and len(set(sizes)) == 1 else sizes

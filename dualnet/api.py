@@ -118,6 +118,8 @@ def build(
 ) -> Any:
     """Return a live model: an ``nn.Module`` for "torch" (N, C, H, W), a ``keras.Model`` for "keras" (N, H, W, C).
 
+    Signals and volumes are as images are: channels first in torch, last in Keras (``docs/building_blocks/spatial.md``).
+
     A program (``from_torch``, ``from_keras``) brings its weights with it and takes no other setting.
 
     The module is in training mode, as torch makes them: call ``.eval()`` before you compare outputs.

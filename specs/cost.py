@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dualnet.specs import attention as A
+from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs import products as P
 from dualnet.specs import recurrent as R
@@ -17,15 +18,18 @@ from dualnet.specs.weights import parameters_of
 def multiply_adds(step: Step) -> int:
     """Return the multiply-adds of a step for one example; 0 for layers without products of weights and values.
 
-    Linear: out x in for each position. Conv2d: out-channels x (in / groups) x kernel area for each output pixel
-    (Howard et al. 2017). Recurrent layers: every matrix once for each step. Attention: its projections, and Lq x Lk
-    products for scores and for values, of every feature of every head. Bilinear: its weight for each position.
+    Linear: out x in for each position. Convolution: out-channels x (in / groups) x kernel area for each output place
+    (Howard et al. 2017); transposed, the same for each place that it reads. Recurrent layers: every matrix once for
+    each step. Attention: its projections, and Lq x Lk products for scores and for values, of every feature of every
+    head. Bilinear: its weight for each position.
     """
     layer, made, read = step.layer, step.out_shapes[0], step.in_shapes[0]
     if isinstance(layer, L.Linear):
         return math.prod(made) * read[-1]
-    if isinstance(layer, L.Conv2d):
+    if isinstance(layer, L._Conv):
         return math.prod(made) * (read[0] // layer.groups) * math.prod(layer.kernel)
+    if isinstance(layer, V._ConvTranspose):
+        return math.prod(read) * (layer.channels // layer.groups) * math.prod(layer.kernel)
     if isinstance(layer, tuple(RULES)):
         return RULES[type(layer)](step)
     return 0

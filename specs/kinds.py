@@ -17,6 +17,28 @@ class Kind:
     shorten: Callable[[Any], Any] = lambda value: value
 
 
+@dataclass(frozen=True)
+class PerAxis:
+    """A kind that a field has once for each axis of places, or once for all: its class says how many axes there are.
+
+    ``words`` are what else it accepts, for all axes at once. A class for any number of axes has 0 of them.
+    """
+
+    what: str
+    accept: Callable[[Any], Any]
+    words: tuple[str, ...] = ()
+
+    def of(self, axes: int) -> Kind:
+        """Return the kind for so many axes."""
+        many = {0: ("a list of one for each axis",), 1: (), 2: ("two of them",), 3: ("three of them",)}[axes]
+        *first, end = [self.what, *many, *(repr(word) for word in self.words)]
+        accept = _each(self.accept, axes)
+        for word in self.words:
+            accept = _or(word, accept)
+        said = f"{', '.join(first)}{',' * (len(first) > 1)} or {end}" if first else end
+        return Kind(said, accept, _one)
+
+
 class TooLargeError(ValueError):
     """An integer that no array can have as a size."""
 
@@ -62,18 +84,28 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _two(accept: Callable[[Any], int]) -> Callable[[Any], tuple[int, int]]:
-    def both(value: Any) -> tuple[int, int]:
-        if isinstance(value, (list, tuple)):
-            _refuse(len(value) != 2)
-            return accept(value[0]), accept(value[1])
-        return accept(value), accept(value)
+def _each(accept: Callable[[Any], Any], axes: int) -> Callable[[Any], tuple[Any, ...]]:
+    def each(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)):
+            return (accept(value),) * (axes or 1)
+        _refuse(len(value) != axes if axes else not 1 <= len(value) <= 3)
+        made = tuple(accept(item) for item in value)
+        return made[:1] if not axes and len(set(made)) == 1 else made
 
-    return both
+    return each
 
 
-def _padding(value: Any) -> tuple[int, int] | str:
-    return "same" if isinstance(value, str) and value == "same" else _two(_integer(0))(value)
+def _or(word: str, accept: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, str) and value == word else accept(value)
+
+
+def _ends(value: Any) -> tuple[int, int]:
+    """Return amounts before and after an axis."""
+    least = _integer(0)
+    if isinstance(value, (list, tuple)):
+        _refuse(len(value) != 2)
+        return least(value[0]), least(value[1])
+    return least(value), least(value)
 
 
 def _dim(value: Any) -> int:
@@ -89,7 +121,12 @@ def _one_hole(value: Any) -> Any:
 
 
 def _one(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
+    """Return what is alike for all axes, and at both ends of them, as one."""
+    if not isinstance(value, tuple) or len(set(value)) > 1:
+        return value
+    if not isinstance(value[0], tuple):
+        return value[0]
+    return value[0][0] if value[0][0] == value[0][1] else value
 
 
 def choice(*words: str | int) -> Kind:
@@ -140,9 +177,12 @@ NonNegative = Annotated[float, Kind("a finite number of at least 0", _real(0.0))
 Fraction = Annotated[float, Kind("a number from 0 up to, not including, 1", _real(0.0, 1.0, below=True))]
 Share = Annotated[float, Kind("a number from 0 to 1", _real(0.0, 1.0))]
 Inside = Annotated[float, Kind("a number between 0 and 1", _real(0.0, 1.0, above=True, below=True))]
-Pair = Annotated[Any, Kind("a positive integer or two of them", _two(_integer(1)), _one)]
-Pair0 = Annotated[Any, Kind("an integer of at least 0, or two of them", _two(_integer(0)), _one)]
-Padding = Annotated[Any, Kind("an integer of at least 0, two of them, or 'same'", _padding, _one)]
+Sizes = Annotated[Any, PerAxis("a positive integer", _integer(1))]
+Counts = Annotated[Any, PerAxis("an integer of at least 0", _integer(0))]
+Scales = Annotated[Any, PerAxis("a finite number above 0", _real(0.0, above=True))]
+Padding = Annotated[Any, PerAxis("an integer of at least 0", _integer(0), ("same",))]
+Causal = Annotated[Any, PerAxis("an integer of at least 0", _integer(0), ("same", "causal"))]
+Ends = Annotated[Any, PerAxis("an integer of at least 0, or a pair (before, after)", _ends)]
 shape = sequence(Kind("a positive integer", _integer(1)), "a list of positive integers", least=1)
 dims = sequence(Kind("a positive integer or -1", _dim), "a list of positive integers, at most one of them -1", least=1)
 numbers = sequence(Kind("a number", _real()), "a list of finite numbers", least=1)

@@ -7,6 +7,7 @@ Tensors are named and ordered channels-first: (N, C, H, W) images, (N, F) featur
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from dualnet.errors import SpecError
 from dualnet.specs.initializers import Initializer
 from dualnet.specs.kinds import (
     Axis,
@@ -16,11 +17,10 @@ from dualnet.specs.kinds import (
     Names,
     NonNegative,
     Padding,
-    Pair,
-    Pair0,
     Positive,
     Share,
     Size,
+    Sizes,
 )
 from dualnet.specs.node import Node
 from dualnet.specs.refused import REFUSED
@@ -41,6 +41,13 @@ class Layer(Node, family=True):
 
 
 @dataclass(frozen=True)
+class _Spatial(Layer):
+    """Base of what reads channels and places: [C, L], [C, H, W] or [C, D, H, W]."""
+
+    spatial: ClassVar[int] = 2  # how many axes of places; 0: any
+
+
+@dataclass(frozen=True)
 class Linear(Layer):
     """y = x Wᵀ + b over the last axis. ``weight`` (features, in), ``bias`` (features,).
 
@@ -56,52 +63,88 @@ class Linear(Layer):
 
 
 @dataclass(frozen=True)
-class Conv2d(Layer):
-    """2-D cross-correlation, ``weight`` (channels, in / groups, kernel height, width), ``bias`` (channels,).
-
-    Explicit padding is zeros, the same on both ends. ``"same"`` gives ceil(size / stride) and puts the odd zero at
-    the end (TensorFlow's rule; at stride 1 PyTorch's too). Depthwise: groups = in-channels. ``trainable`` as in Linear.
-    """
-
+class _Conv(_Spatial):
     channels: Size
-    kernel: Pair
+    kernel: Sizes
     _: KW_ONLY
-    stride: Pair = 1
+    stride: Sizes = 1
     padding: Padding = 0
-    dilation: Pair = 1
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    dilation: Sizes = 1
     groups: Size = 1
     bias: bool = True
     trainable: bool = True
+    fans: Literal["grouped", "depthwise"] = "grouped"
     weight_init: Initializer | None = None
     bias_init: Initializer | None = None
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Layer):
-    """Maximum over windows; padding counts as minus infinity. ``stride`` left out is the kernel's size."""
+class Conv2d(_Conv):
+    """2-D cross-correlation, ``weight`` (channels, in / groups, kernel height, width), ``bias`` (channels,).
 
-    kernel: Pair
-    stride: Pair | None = None
-    padding: Pair0 = 0
-    ceil_mode: bool = False
+    Explicit padding is the same on both ends. ``"same"`` gives ceil(size / stride) and puts the odd place at the end
+    (TensorFlow's rule; at stride 1 PyTorch's too); 0 is Keras's "valid". ``padding_mode`` says what is padded with:
+    zeros, the mirror image, the edge, or the other end. Depthwise: groups = in-channels. ``trainable`` as in Linear.
+
+    ``fans`` are those by which initializers scale: "grouped" (in / groups · area, channels · area), or "depthwise"
+    (in · area, channels / in · area), as ``keras.layers.DepthwiseConv2D`` has them.
+    """
 
 
 @dataclass(frozen=True)
-class AvgPool2d(Layer):
-    """Mean over windows. ``count_include_pad`` False divides by the number of real pixels (Keras's "same")."""
-
-    kernel: Pair
-    stride: Pair | None = None
-    padding: Pair0 = 0
+class _Pool(_Spatial):
+    kernel: Sizes
+    stride: Sizes | None = None
+    padding: Padding = 0
     ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.padding == "same" and self.ceil_mode:
+            msg = f"{self.place()}: padding='same' makes every window whole. Leave ceil_mode out."
+            raise SpecError(msg)
+
+
+@dataclass(frozen=True)
+class _MaxPool(_Pool):
+    dilation: Sizes = 1
+
+
+@dataclass(frozen=True)
+class MaxPool2d(_MaxPool):
+    """Maximum over windows; padding counts as minus infinity. ``stride`` left out is the kernel's size.
+
+    ``"same"`` as in Conv2d. ``dilation`` is the step from one value of a window to the next.
+    """
+
+
+@dataclass(frozen=True)
+class _AvgPool(_Pool):
     count_include_pad: bool = True
 
 
 @dataclass(frozen=True)
-class AdaptiveAvgPool2d(Layer):
-    """Mean over windows ⌊i·H/size⌋ … ⌈(i+1)·H/size⌉, so that the output is ``size`` for any input."""
+class AvgPool2d(_AvgPool):
+    """Mean over windows. ``count_include_pad`` False divides by the number of real pixels (Keras's "same").
 
-    size: Pair
+    ``divisor_override`` is divided by instead, whatever the window holds.
+    """
+
+    divisor_override: Size | None = None
+
+
+@dataclass(frozen=True)
+class _Adaptive(_Spatial):
+    size: Sizes
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(_Adaptive):
+    """Mean over windows ⌊i·H/size⌋ … ⌈(i+1)·H/size⌉, so that the output is ``size`` for any input.
+
+    Size 1 is global pooling; Keras's ``GlobalAveragePooling2D`` is that and Flatten.
+    """
 
 
 @dataclass(frozen=True)

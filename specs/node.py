@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from dualnet.errors import SpecError, did_you_mean
-from dualnet.specs.kinds import KINDS, LARGEST, Kind, TooLargeError, anything, choice, instance, optional
+from dualnet.specs.kinds import KINDS, LARGEST, Kind, PerAxis, TooLargeError, anything, choice, instance, optional
 
 # What Keras calls what is spelt too differently here for "did you mean" to see.
 ALSO_CALLED = {
     "Dense": "Linear",
-    "MaxPooling2D": "MaxPool2d",
-    "AveragePooling2D": "AvgPool2d",
-    "AdaptiveAveragePooling2D": "AdaptiveAvgPool2d",
-    "GlobalAveragePooling2D": "AdaptiveAvgPool2d",
     "BatchNormalization": "BatchNorm2d",
     "LayerNormalization": "LayerNorm",
     "GroupNormalization": "GroupNorm",
@@ -63,6 +59,26 @@ ALSO_CALLED = {
     "ChainedScheduler": "Product",
     "ReduceLROnPlateau": "Plateau",
 }
+FOR_SO_MANY_AXES = {
+    "MaxPooling{}D": "MaxPool{}d",
+    "AveragePooling{}D": "AvgPool{}d",
+    "AdaptiveAveragePooling{}D": "AdaptiveAvgPool{}d",
+    "AdaptiveMaxPooling{}D": "AdaptiveMaxPool{}d",
+    "GlobalAveragePooling{}D": "AdaptiveAvgPool{}d",
+    "GlobalMaxPooling{}D": "AdaptiveMaxPool{}d",
+    "Conv{}DTranspose": "ConvTranspose{}d",
+    "DepthwiseConv{}D": "Conv{}d",
+    "SpatialDropout{}D": "Dropout{}d",
+    "UpSampling{}D": "Upsample",
+    "Cropping{}D": "Cropping",
+    "ZeroPadding{}D": "Pad",
+    "ZeroPad{}d": "Pad",
+    "ConstantPad{}d": "Pad",
+    "ReflectionPad{}d": "Pad",
+    "ReplicationPad{}d": "Pad",
+    "CircularPad{}d": "Pad",
+}
+ALSO_CALLED |= {theirs.format(n): ours.format(n) for theirs, ours in FOR_SO_MANY_AXES.items() for n in (1, 2, 3)}
 
 
 @dataclass(frozen=True)
@@ -199,25 +215,29 @@ def kinds_of(cls: type[Node]) -> dict[str, Kind]:
     cached: dict[str, Kind] | None = cls.__dict__.get("_kinds_of_fields")
     if cached is None:
         hints = get_type_hints(cls, include_extras=True)
-        cached = {field.name: _kind(hints[field.name]) for field in dataclasses.fields(cls)}
+        cached = {field.name: _kind(hints[field.name], cls) for field in dataclasses.fields(cls)}
         cls._kinds_of_fields = cached  # type: ignore[attr-defined]
     return cached
 
 
-def _kind(hint: Any) -> Kind:
+def _kind(hint: Any, cls: type[Any]) -> Kind:
     if typing.get_origin(hint) is Annotated:
-        kind = hint.__metadata__[0]
-        return kind if isinstance(kind, Kind) else KINDS[typing.get_args(hint)[0]]
+        return _annotated(hint, cls)
     if hint in KINDS:
         return KINDS[hint]
     if typing.get_origin(hint) is typing.Literal:
         return choice(*typing.get_args(hint))
     options = [arg for arg in typing.get_args(hint) if arg is not type(None)]
     if len(options) == 1 and type(None) in typing.get_args(hint):
-        return optional(_kind(options[0]))
-    if isinstance(hint, type) and issubclass(hint, Node):
-        return instance(hint)
-    return anything
+        return optional(_kind(options[0], cls))
+    return instance(hint) if isinstance(hint, type) and issubclass(hint, Node) else anything
+
+
+def _annotated(hint: Any, cls: type[Any]) -> Kind:
+    kind = hint.__metadata__[0]
+    if isinstance(kind, PerAxis):
+        return kind.of(cls.spatial)
+    return kind if isinstance(kind, Kind) else KINDS[typing.get_args(hint)[0]]
 
 
 def _same(left: Any, right: Any) -> bool:

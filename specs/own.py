@@ -43,9 +43,8 @@ def _check(cls: Any) -> None:
         why = "is dualnet's own" if cls.__module__.startswith("dualnet.specs.") else "is not what files call so"
         msg = f"{name} {why}. Derive a class with a name of its own, not beginning with '_'."
         raise SpecError(msg)
-    if any(
-        base is not Layer and base.__module__ == Layer.__module__ for base in cls.__mro__ if issubclass(base, Layer)
-    ):
+    bases = (base for base in cls.__mro__ if issubclass(base, Layer) and base is not Layer)
+    if any(base.__module__.startswith("dualnet.specs.") for base in bases):
         msg = f"{name} derives from a layer of dualnet's, whose rules are not for others. Derive it from Layer itself."
         raise SpecError(msg)
     for field, kind in kinds_of(cls).items():

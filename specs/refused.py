@@ -21,6 +21,11 @@ REFUSED: dict[str, str] = {
     "Masking": "A wire of a spec is one array, without a mask. Cut sequences to one length.",
     "Lambda": "A file holds no code. Register a layer of your own: dualnet.register.",
     "TimeDistributed": "Linear and all activations act on every step of (N, L, F) already.",
+    **{
+        f"SeparableConv{n}{d}": f"It is two: Conv{n}d(in, kernel, groups=in, bias=False) and Conv{n}d(channels, 1)."
+        for n in (1, 2)
+        for d in "dD"
+    },
     "StackedRNNCells": "Use the field layers of RNN, LSTM or GRU.",
     "AdaptiveLogSoftmaxWithLoss": "It is layer and loss in one, of labels sorted by frequency; Keras has none.",
 }

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dualnet.errors import SpecError
+from dualnet.specs import channels as C
 from dualnet.specs import layers as L
+from dualnet.specs import places
 
 Shape = tuple[int, ...]
 
@@ -42,76 +44,25 @@ def axis(dim: int, rank: int) -> int:
     return found
 
 
-def pool_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
-    """Return how many windows fit (``torch.nn.MaxPool2d``): in ceil mode the last must start inside size + padding."""
-    room = size + 2 * padding - kernel
-    count = (-(-room // stride) if ceil_mode else room // stride) + 1
-    return count - 1 if ceil_mode and (count - 1) * stride >= size + padding else count
-
-
-def conv_size(size: int, kernel: int, stride: int, padding: int | str, dilation: int) -> int:
-    """Return the size after a convolution along one axis."""
-    if padding == "same":
-        return -(-size // stride)
-    return (size + 2 * int(padding) - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def sides(padding: tuple[int, int] | str) -> tuple[int | str, int | str]:
-    """Return the padding of the height and of the width."""
-    return (padding, padding) if isinstance(padding, str) else padding
-
-
-def _image(shape: Shape) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        msg = "it takes images [C, H, W]."
-        raise ValueError(msg)
-    return shape[0], shape[1], shape[2]
-
-
-def _divides(groups: int, channels: int, what: str) -> None:
-    if channels % groups:
-        msg = f"groups={groups} does not divide the {channels} {what}."
-        raise ValueError(msg)
-
-
-def _conv(layer: L.Conv2d, shape: Shape) -> Shape:
-    channels, *sizes = _image(shape)
-    _divides(layer.groups, channels, "input channels")
-    _divides(layer.groups, layer.channels, "output channels")
-    rule = zip(sizes, layer.kernel, layer.stride, sides(layer.padding), layer.dilation, strict=True)
-    return (layer.channels, *(conv_size(*each) for each in rule))
-
-
-def _pool(layer: L.MaxPool2d | L.AvgPool2d, shape: Shape) -> Shape:
-    channels, *sizes = _image(shape)
-    for kernel, padding in zip(layer.kernel, layer.padding, strict=True):
-        if padding > kernel // 2:
-            msg = f"padding {padding} is more than half of the kernel {kernel}."
-            raise ValueError(msg)
-    rule = zip(sizes, layer.kernel, layer.stride or layer.kernel, layer.padding, strict=True)
-    return (channels, *(pool_size(*each, layer.ceil_mode) for each in rule))
-
-
-def _adaptive(layer: L.AdaptiveAvgPool2d, shape: Shape) -> Shape:
-    return (_image(shape)[0], *layer.size)
-
-
 def _features(layer: L.Linear, shape: Shape) -> Shape:
-    if len(shape) == 3:
+    if len(shape) > 2:
         msg = "it takes features [F], and these look like images: put Flatten() in front."
         raise ValueError(msg)
     return (*shape[:-1], layer.features)
 
 
-def _batchnorm1d(layer: L.BatchNorm1d, shape: Shape) -> Shape:
-    if len(shape) not in (1, 2):
-        msg = "it takes [C] or [C, L]; BatchNorm2d takes images."
-        raise ValueError(msg)
+BATCHED = {
+    L.BatchNorm1d: ((1, 2), "it takes [C] or [C, L]; BatchNorm2d takes images."),
+    L.BatchNorm2d: ((3,), "it takes images [C, H, W]."),
+    C.BatchNorm3d: ((4,), "it takes volumes [C, D, H, W]."),
+}
+
+
+def _batchnorm(layer: L._BatchNorm, shape: Shape) -> Shape:
+    ranks, takes = BATCHED[type(layer)]
+    if len(shape) not in ranks:
+        raise ValueError(takes)
     return shape
-
-
-def _batchnorm2d(layer: L.BatchNorm2d, shape: Shape) -> Shape:
-    return _image(shape)
 
 
 def _layernorm(layer: L.LayerNorm, shape: Shape) -> Shape:
@@ -122,7 +73,7 @@ def _layernorm(layer: L.LayerNorm, shape: Shape) -> Shape:
 
 
 def _groupnorm(layer: L.GroupNorm, shape: Shape) -> Shape:
-    _divides(layer.groups, shape[0], "channels")
+    places.divides(layer.groups, shape[0], "channels")
     return shape
 
 
@@ -177,12 +128,8 @@ def _sum(layer: L.Sum, shape: Shape) -> Shape:
 READS: dict[type[L.Layer], int | tuple[int, ...]] = {}  # how many inputs a layer reads, if not one and no join
 RULES: dict[type[L.Layer], Callable[..., Any]] = {
     L.Linear: _features,
-    L.Conv2d: _conv,
-    L.MaxPool2d: _pool,
-    L.AvgPool2d: _pool,
-    L.AdaptiveAvgPool2d: _adaptive,
-    L.BatchNorm1d: _batchnorm1d,
-    L.BatchNorm2d: _batchnorm2d,
+    **places.RULES,
+    **dict.fromkeys(BATCHED, _batchnorm),
     L.LayerNorm: _layernorm,
     L.GroupNorm: _groupnorm,
     L.Flatten: lambda layer, shape: (math.prod(shape),),

@@ -6,6 +6,7 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from dualnet.errors import SpecError, did_you_mean
+from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs.entrywise import MeanSquaredError
 from dualnet.specs.graph import named
@@ -51,7 +52,7 @@ def with_activation(spec: Spec, name: str) -> Spec:
 
 
 def started(spec: Spec, name: str) -> Spec:
-    """Return a spec whose Linear and Conv2d layers all start alike, by a name that ``dualnet.specs.starts`` knows.
+    """Return a spec whose Linear layers and convolutions start alike, by a name that ``dualnet.specs.starts`` knows.
 
     "torch_default" and "keras_default" are each framework's own rule for weights and biases; with any other name,
     biases start at zero. Raises ``SpecError`` for an unknown name.
@@ -64,7 +65,7 @@ def started(spec: Spec, name: str) -> Spec:
 
 def _with_starts(spec: Spec, weight: Initializer | None, bias: Initializer | None) -> Spec:
     def changed(layer: L.Layer) -> L.Layer:
-        if not isinstance(layer, (L.Linear, L.Conv2d)):
+        if not isinstance(layer, (L.Linear, L._Conv, V._ConvTranspose)):
             return layer
         return replace(layer, weight_init=weight, bias_init=bias)
 

@@ -17,6 +17,7 @@ from dualnet.backends import masks
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
+from tests.judge_spatial import RULES as SPATIAL
 from tests.other_judge import NOISES, OTHERS, PAIRS, noisy
 from tests.sequence_judge import SEQUENCES, dropped
 
@@ -36,10 +37,10 @@ def own(step: Step, weights: Arrays) -> Own:
 def judge(step: Step, inputs: list[Array], weights: Arrays, training: bool, mask: tuple[int, int]) -> Array:
     """Return what a layer's docstring promises for these inputs; ``mask`` is dropout's (seed, step)."""
     layer: Any = step.layer
-    if isinstance(layer, S.Dropout):
+    if isinstance(layer, (S.Dropout, *CHANNELS)):
         return _dropout(layer, step, inputs[0], mask) if training else inputs[0]
-    if isinstance(layer, (S.BatchNorm1d, S.BatchNorm2d)):
-        return _batch_norm(layer, inputs[0], own(step, weights), training)
+    if isinstance(layer, (*BATCH, *INSTANCE)):
+        return (_batch_norm if isinstance(layer, BATCH) else _instance)(layer, inputs[0], own(step, weights), training)
     if type(layer) in NOISES:
         return noisy(layer, step, inputs[0], training, mask)
     if isinstance(layer, tuple(JOINS)):
@@ -49,8 +50,15 @@ def judge(step: Step, inputs: list[Array], weights: Arrays, training: bool, mask
     return np.asarray(RULES[type(layer)](layer, inputs[0], own(step, weights)))
 
 
-def _dropout(layer: S.Dropout, step: Step, x: Array, mask: tuple[int, int]) -> Array:
-    kept = masks.uniforms(masks.key(mask[0], step.owner), mask[1], x.size).reshape(x.shape) >= layer.rate
+BATCH = (S.BatchNorm1d, S.BatchNorm2d, S.BatchNorm3d)
+INSTANCE = (S.InstanceNorm1d, S.InstanceNorm2d, S.InstanceNorm3d)
+CHANNELS = (S.Dropout1d, S.Dropout2d, S.Dropout3d)
+
+
+def _dropout(layer: Any, step: Step, x: Array, mask: tuple[int, int]) -> Array:
+    shape = x.shape if isinstance(layer, S.Dropout) else (*x.shape[:2], *(1 for _ in x.shape[2:]))
+    drawn = masks.uniforms(masks.key(mask[0], step.owner), mask[1], int(np.prod(shape)))
+    kept = drawn.reshape(shape) >= layer.rate
     return np.where(kept, x / (1 - layer.rate), 0.0)
 
 
@@ -65,17 +73,26 @@ def _batch_norm(layer: Any, x: Array, w: Own, training: bool) -> Array:
     return made * _columns(w["weight"], x.ndim) + _columns(w["bias"], x.ndim) if layer.affine else made
 
 
+def _instance(layer: Any, x: Array, w: Own, training: bool) -> Array:
+    axes = tuple(range(2, x.ndim))
+    mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    if layer.track_running_stats and not training:
+        mean, variance = (_columns(w[name], x.ndim) for name in ("running_mean", "running_var"))
+    made = (x - mean) / np.sqrt(variance + layer.epsilon)
+    return made * _columns(w["weight"], x.ndim) + _columns(w["bias"], x.ndim) if layer.affine else made
+
+
 def statistics(spec: S.Spec, inputs: Arrays, weights: Arrays, layers: Arrays) -> Arrays:
     """Return the running statistics after a training step, by the framework whose rule is meant."""
     found = {name: weights[name] for name, parameter in spec.parameters.items() if not parameter.trainable}
 
     def visit(step: Step, arguments: list[Any]) -> Any:
-        if isinstance(step.layer, (S.BatchNorm1d, S.BatchNorm2d)):
+        layer: Any = step.layer
+        if isinstance(layer, BATCH) or (isinstance(layer, INSTANCE) and layer.track_running_stats):
             names = f"{step.owner}.running_mean", f"{step.owner}.running_var"
-            biased = step.layer.running_variance == "biased"
-            after = (_moved_by_keras if biased else _moved_by_torch)(
-                step.layer, arguments[0], *(found[n] for n in names)
-            )
+            rule = _moved_by_torch if isinstance(layer, BATCH) else _moved_by_instances
+            rule = _moved_by_keras if getattr(layer, "running_variance", "") == "biased" else rule
+            after = rule(layer, arguments[0], *(found[n] for n in names))
             found.update(zip(names, after, strict=True))
         return layers[step.path]
 
@@ -89,6 +106,12 @@ def _moved_by_torch(layer: Any, x: Array, mean: Array, variance: Array) -> tuple
     return moved[0].numpy(), moved[1].numpy()
 
 
+def _moved_by_instances(layer: Any, x: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+    moved = torch.tensor(mean), torch.tensor(variance)
+    F.instance_norm(torch.tensor(x), *moved, use_input_stats=True, momentum=layer.momentum)
+    return moved[0].numpy(), moved[1].numpy()
+
+
 def _moved_by_keras(layer: Any, x: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
     import keras
 
@@ -97,43 +120,6 @@ def _moved_by_keras(layer: Any, x: Array, mean: Array, variance: Array) -> tuple
     stock.set_weights([mean, variance])
     stock(keras.ops.convert_to_tensor(np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])), training=True)
     return stock.moving_mean.numpy(), stock.moving_variance.numpy()
-
-
-def _conv(layer: S.Conv2d, x: Array, w: Own) -> Any:
-    if layer.padding == "same":
-        return _conv_same(layer, x, w)
-    bias = torch.tensor(w["bias"]) if layer.bias else None
-    options = layer.stride, layer.padding, layer.dilation, layer.groups
-    return F.conv2d(torch.tensor(x), torch.tensor(w["weight"]), bias, *options)
-
-
-def _conv_same(layer: S.Conv2d, x: Array, w: Own) -> Array:
-    """TensorFlow's own convolution, a group at a time, on kernels whose dilation is written out as zeros."""
-    import tensorflow as tf
-
-    size = [d * (k - 1) + 1 for d, k in zip(layer.dilation, layer.kernel, strict=True)]
-    kernel = np.zeros((*w["weight"].shape[:2], *size))
-    kernel[:, :, :: layer.dilation[0], :: layer.dilation[1]] = w["weight"]
-    groups = zip(np.split(x, layer.groups, 1), np.split(kernel, layer.groups, 0), strict=True)
-    made = [tf.nn.conv2d(a.transpose(0, 2, 3, 1), k.transpose(2, 3, 1, 0), layer.stride, "SAME") for a, k in groups]
-    out = np.concatenate([part.numpy().transpose(0, 3, 1, 2) for part in made], 1)
-    return out + _columns(w["bias"], 4) if layer.bias else out
-
-
-def _avg_pool(layer: S.AvgPool2d, x: Array, w: Own) -> Any:
-    options = layer.kernel, layer.stride, layer.padding, layer.ceil_mode, layer.count_include_pad
-    return F.avg_pool2d(torch.tensor(x), *options)
-
-
-def _max_pool(layer: S.MaxPool2d, x: Array, w: Own) -> Any:
-    return F.max_pool2d(torch.tensor(x), layer.kernel, layer.stride, layer.padding, 1, layer.ceil_mode)
-
-
-def _adaptive(layer: S.AdaptiveAvgPool2d, x: Array, w: Own) -> Array:
-    (h, v), (rows, columns) = x.shape[2:], layer.size
-    spans = [[(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in ((h, rows), (v, columns))]
-    means = [[x[:, :, a:b, c:d].mean((2, 3)) for c, d in spans[1]] for a, b in spans[0]]
-    return np.moveaxis(np.array(means), (0, 1), (2, 3))
 
 
 def _layer_norm(layer: S.LayerNorm, x: Array, w: Own) -> Array:
@@ -164,10 +150,7 @@ def _softplus(layer: S.Softplus, x: Array) -> Array:
 
 RULES: dict[type[S.Layer], Callable[[Any, Array, Own], Any]] = {
     S.Linear: lambda layer, x, w: x @ w["weight"].T + (w["bias"] if layer.bias else 0.0),
-    S.Conv2d: _conv,
-    S.MaxPool2d: _max_pool,
-    S.AvgPool2d: _avg_pool,
-    S.AdaptiveAvgPool2d: _adaptive,
+    **SPATIAL,
     S.LayerNorm: _layer_norm,
     S.GroupNorm: _group_norm,
     S.Flatten: lambda layer, x, w: x.reshape(len(x), -1),

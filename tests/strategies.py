@@ -18,6 +18,7 @@ from dualnet.specs.losses import Loss
 from dualnet.specs.node import Node
 from dualnet.specs.optimizers import Optimizer
 from dualnet.specs.schedules import Schedule
+from tests.spatial_strategies import columns, convolutions, spatial
 
 Shape = tuple[int, ...]
 small = st.integers(1, 4)
@@ -68,15 +69,13 @@ def layers_of(cls: type[Node], needed: dict[str, Any], **optional: Any) -> st.Se
     return st.fixed_dictionaries(needed, optional=optional).map(lambda chosen: cls(**chosen))
 
 
-conv = {"stride": pair, "padding": st.integers(0, 2) | st.just("same"), "dilation": pair, "groups": small}
-pool = {"stride": pair, "padding": st.integers(0, 1), "ceil_mode": st.booleans()}
 norm = {"epsilon": epsilon, "affine": st.booleans()}
 running = {**norm, "momentum": st.floats(0, 1), "running_variance": st.sampled_from(["unbiased", "biased"])}
 start = {"bias": st.booleans(), "trainable": st.booleans(), "bias_init": st.none() | fill_any}
 dim = st.integers(-3, 3)
 flat_weight = st.just(S.Eye()) | st.builds(S.Sparse, below_one, positive)
 linear = layers_of(S.Linear, {"features": small, "weight_init": st.none() | fill_weight | flat_weight}, **start)
-filters = {"channels": small, "kernel": pair, "weight_init": st.none() | fill_weight | st.just(S.Dirac())}
+filter_init = st.none() | fill_weight | st.just(S.Dirac())
 pointwise = st.one_of(
     nodes(S.LayerNorm, **norm, axes=st.integers(1, 3)),
     layers_of(S.GroupNorm, {"groups": small}, **norm),
@@ -160,15 +159,10 @@ pairs = st.one_of(
 )
 PAIRS = (S.Subtract, S.Dot, S.PairwiseDistance, S.Bilinear)
 joins = [S.Add(), S.Subtract(), S.Multiply(), S.Average(), S.Maximum(), S.Minimum()]
-windows = st.one_of(
-    layers_of(S.MaxPool2d, {"kernel": pair}, **pool),
-    layers_of(S.AvgPool2d, {"kernel": pair}, **pool, count_include_pad=st.booleans()),
-    layers_of(S.AdaptiveAvgPool2d, {"size": pair}),
-    nodes(S.BatchNorm2d, **running),
-)
-conv2d = layers_of(S.Conv2d, filters, **conv, **start)
-image_layers = pointwise | windows | others
-feature_layers = pointwise | nodes(S.BatchNorm1d, **running) | others | sequences
+# By the axes of places that a wire has: layers without weights of their own, and convolutions.
+windows = {axes: spatial(axes, running) for axes in (1, 2, 3)}
+convs = {axes: convolutions(axes, filter_init, start) for axes in (1, 2, 3)}
+feature_layers = pointwise | nodes(S.BatchNorm1d, **running) | others
 losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.CrossEntropy, label_smoothing=below_one, class_weights=st.lists(positive, min_size=1, max_size=4)),
     nodes(S.MeanSquaredError, reduction=st.sampled_from(["mean", "sum", "sum_of_means"])),
@@ -285,7 +279,10 @@ datas = nodes(
     normalise=st.sampled_from(["none", "standard"]),
 )
 inputs_of: st.SearchStrategy[dict[str, Shape]] = st.sampled_from(
-    [{"image": (2, 7, 5)}, {"input": (6,)}, {"a": (3, 6, 5), "b": (4,)}, {"a": (5,), "b": (5, 3)}]
+    [
+        *({"image": (2, 7, 5)}, {"input": (6,)}, {"a": (3, 6, 5), "b": (4,)}, {"a": (5,), "b": (5, 3)}),
+        *({"signal": (4, 9)}, {"volume": (2, 5, 4, 3)}),
+    ]
 )
 
 
@@ -337,9 +334,10 @@ def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: 
         outputs = draw(st.lists(st.sampled_from([layer.name for layer in inner]), unique=True, max_size=2))
         kept = tuple(outputs) if wires(inner, {"x": above[wire]}, tuple(outputs)) else ()
         return S.Block(tuple(inner), ports=("x",), outputs=kept, inputs=(wire,))
-    image = len(above[wire]) == 3
-    plain, weighted = (image_layers, conv2d) if image else (feature_layers, linear)
-    leaf: S.Layer = draw(weighted if kind == "weights" else plain)
+    axes = len(above[wire]) - 1
+    plain = pointwise | windows[axes] | others if axes else feature_layers
+    weighted = linear | convs[1] | sequences if axes == 1 else convs[axes] if axes else linear
+    leaf: S.Layer = draw(weighted if kind == "weights" else plain | columns if axes == 1 else plain)
     return replace(leaf, inputs=(wire,) if draw(st.booleans()) else ())
 
 

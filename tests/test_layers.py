@@ -10,7 +10,8 @@ import pytest
 
 import tests.other_cases
 import tests.sequence_cases
-import tests.wirings  # noqa: F401 - enters its rows
+import tests.spatial
+import tests.wirings  # noqa: F401 - each enters its rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays, Forward, Gradients, Session
@@ -125,10 +126,11 @@ def test_the_stock_model_gives_what_the_session_gives(live: Live) -> None:
     first, second = live.stock
     inputs = list(live.inputs.values())
     of_torch = first(*(torch.from_numpy(array) for array in inputs))
-    last = [tf.constant(np.moveaxis(array, 1, -1) if array.ndim == 4 else array) for array in inputs]
+    axes = live.sessions[1].built.layouts  # type: ignore[attr-defined]
+    last = [tf.constant(np.transpose(x, (0, *np.add(lie.axes, 1)))) for x, lie in zip(inputs, axes.inputs, strict=True)]
     of_keras = second(last if len(last) > 1 else last[0])
     outputs = [[made] if not isinstance(made, (list, tuple)) else made for made in (of_torch, of_keras)]
-    back = [np.moveaxis(out.numpy(), -1, 1) if out.ndim == 4 else out.numpy() for out in outputs[1]]
+    back = [np.transpose(x, (0, *np.argsort(lie.axes) + 1)) for x, lie in zip(outputs[1], axes.outputs, strict=True)]
     same(named([out.detach().numpy() for out in outputs[0]]), named(live.forward(False)[0]["outputs"]))
     same(named(back), named(live.forward(False)[1]["outputs"]))
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tests.wirings  # noqa: F401 - enters its rows
+import tests.spatial
+import tests.wirings  # noqa: F401 - both enter their rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.specs import zoo
@@ -19,6 +20,8 @@ KEPT = {
     "flatten_linears": ["flat", "a", "b"],
     "flatten_after_block": ["block.flatten", "block_2.relu"],
     "flatten_eye": ["flat"],
+    "signal_net": ["flatten"],
+    "volume_net": ["flatten"],
     "dropout_then_flatten": ["flatten"],
     "shared_inside_shared": [],
 }
@@ -78,6 +81,42 @@ def test_no_permutation_where_none_is_needed(both: tuple[Backend, Backend], name
     assert "Permute" not in kinds(both[1].build(CASES[name]))
 
 
+NO_TURN = ["signal_net", "volume_net", "signal_output", "signal_dropout", "conv_plain_1d", "conv_causal_both"]
+TURNS = {
+    "signal_linear": 2,  # a Linear over places, between convolutions
+    "signal_joins": 3,  # a Linear reads what a convolution reads later; Add and Concat are given a sequence
+    "signal_reshape": 3,  # in front of each Reshape, and of the convolution that reads one
+    "signal_flatten": 1,  # read by a norm over what was flattened
+    "volume_flatten": 1,
+    "unfold_linear": 0,
+    "batchnorm-sequence": 0,
+}
+
+
+@pytest.mark.parametrize("name", NO_TURN)
+def test_nets_of_signals_and_volumes_turn_nothing(both: tuple[Backend, Backend], name: str) -> None:
+    assert "Permute" not in kinds(both[1].build(CASES[name]))
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turn_stands_only_where_an_order_changes(both: tuple[Backend, Backend], name: str) -> None:
+    assert list(kinds(both[1].build(CASES[name]))).count("Permute") == TURNS[name]
+
+
+def test_an_input_lies_as_its_first_reader_of_places_wants_it(both: tuple[Backend, Backend]) -> None:
+    shapes = {
+        name: [tuple(each.shape) for each in both[1].build(CASES[name]).inputs]
+        for name in ("signal_output", "signal_net", "signal_joins", "linear_sequence", "volume_net")
+    }
+    assert shapes == {
+        "signal_output": [(None, 11, 4)],
+        "signal_net": [(None, 11, 4)],
+        "signal_joins": [(None, 11, 4), (None, 11, 4)],
+        "linear_sequence": [(None, 6, 5)],
+        "volume_net": [(None, 5, 6, 4, 4)],
+    }
+
+
 def test_the_fashion_cnn_is_the_model_a_keras_user_would_write(both: tuple[Backend, Backend]) -> None:
     made = [kind for kind in kinds(both[1].build(zoo.load("fashion_cnn"))) if kind != "InputLayer"]
     block = ["Conv2D", "UnbiasedBatchNormalization", "ReLU", "MaxPooling2D"]
@@ -97,8 +136,19 @@ def test_memory_and_spec_are_each_others_inverse(image: tuple[int, ...] | None) 
 
 
 def test_an_axis_is_found_where_it_lies() -> None:
-    from dualnet.backends.keras.layout import plain
+    from dualnet.backends.keras.layout import last, plain
 
     assert [plain(3).axis(dim) for dim in (1, 2, 3, -1, -3)] == [3, 1, 2, 2, 3]
     assert [plain(2).axis(dim) for dim in (1, 2, -1, -2)] == [1, 2, 2, 1]
     assert plain(1).axis(-1) == 1
+    assert [plain(4).axis(dim) for dim in (1, 2, 3, 4)] == [4, 1, 2, 3]
+    assert [last(2).axis(dim) for dim in (1, 2)] == [2, 1]
+
+
+def test_a_turn_brings_one_order_into_another() -> None:
+    from dualnet.backends.keras.layout import Layout, last
+
+    x, spec = np.random.default_rng(71).normal(size=(2, 3, 4, 5, 6)), Layout((0, 1, 2, 3))
+    there = x.transpose(0, *spec.turn(last(4)))
+    np.testing.assert_array_equal(there, np.moveaxis(x, 1, -1))
+    np.testing.assert_array_equal(there.transpose(0, *last(4).turn(spec)), x)

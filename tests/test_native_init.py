@@ -21,7 +21,9 @@ SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 ROUNDED = 1e-7
 
 IMAGE = (20, 5, 4)
-ANY_SHAPE = "linear", "conv", "grouped", "depthwise"
+KERNELS = "conv", "grouped", "depthwise", "keras_depthwise", "transposed", "stock_transposed", "conv1d", "conv3d"
+ANY_SHAPE = ("linear", *KERNELS)
+MADE = {"flat", "signal", "volume"}  # what layers read that do not read the input
 
 
 def spec(weight: S.Initializer | None, bias: S.Initializer | None = None, only: tuple[str, ...] = ANY_SHAPE) -> S.Spec:
@@ -33,9 +35,16 @@ def spec(weight: S.Initializer | None, bias: S.Initializer | None = None, only: 
         S.Conv2d(48, (3, 2), name="conv", **start),
         S.Conv2d(48, (3, 2), groups=4, name="grouped", **start),
         S.Conv2d(60, 3, groups=20, name="depthwise", **start),
+        S.Conv2d(60, 3, groups=20, fans="depthwise", name="keras_depthwise", **start),
+        S.ConvTranspose2d(32, (3, 2), groups=2, stride=2, dilation=2, name="transposed", **start),
+        S.ConvTranspose2d(32, (3, 2), padding="same", name="stock_transposed", **start),
+        S.Reshape((20, -1), name="signal", inputs=("input",)),
+        S.Conv1d(48, 5, padding="causal", name="conv1d", **start | {"inputs": ("signal",)}),
+        S.Reshape((20, 5, 2, 2), name="volume", inputs=("input",)),
+        S.Conv3d(40, 2, groups=4, name="conv3d", **start | {"inputs": ("volume",)}),
     )
     return S.Spec(
-        "drawn", S.Block(tuple(layer for layer in layers if layer.name in (*only, "flat")), outputs=only), IMAGE
+        "drawn", S.Block(tuple(layer for layer in layers if layer.name in {*only, *MADE}), outputs=only), IMAGE
     )
 
 
@@ -45,8 +54,13 @@ def drawn(backend: Backend, model: S.Spec, seed: int = 50) -> Arrays:
     return session.weights()
 
 
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    return shape[1] * math.prod(shape[2:]), shape[0] * math.prod(shape[2:])
+def fans(name: str, weights: Arrays) -> tuple[int, int]:
+    """Return the fans of a layer's kernel: torch's rule, but for Keras's own depthwise one."""
+    shape = weights[f"{name.partition('.')[0]}.weight"].shape
+    area = math.prod(shape[2:])
+    if name.startswith("keras_depthwise"):
+        return 20 * area, shape[0] // 20 * area
+    return shape[1] * area, shape[0] * area
 
 
 def flat(bound: float) -> Any:
@@ -100,15 +114,14 @@ def assert_drawn_from(array: Array, theory: Any, what: str) -> None:
 def test_weights_of_every_kind_follow_their_initializer(backend: Backend, start: S.Initializer) -> None:
     weights = drawn(backend, spec(start, start))
     for name, array in weights.items():
-        shape = weights[name.replace("bias", "weight")].shape
-        assert_drawn_from(array, THEORY[start](*fans(shape)), name)
+        assert_drawn_from(array, THEORY[start](*fans(name, weights)), name)
 
 
 @pytest.mark.parametrize("preset", ["torch_default", "keras_default"])
 def test_presets(backend: Backend, preset: Any) -> None:
     model = S.Spec("preset", spec(None).model, IMAGE, init=preset)
     for name, array in (weights := drawn(backend, model)).items():
-        i, o = fans(weights[name.replace("bias", "weight")].shape)
+        i, o = fans(name, weights)
         if preset == "torch_default":
             assert_drawn_from(array, flat(1 / math.sqrt(i)), name)
         elif name.endswith("weight"):

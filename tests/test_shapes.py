@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from dualnet import specs as S
 from dualnet.errors import SpecError
+from dualnet.specs.extents import conv_size, pool_size
 from dualnet.specs.layers import Layer
-from dualnet.specs.shapes import Shape, conv_size, output_shape, pool_size
+from dualnet.specs.shapes import Shape, output_shape
 
 IMAGE = (6, 11, 8)
 

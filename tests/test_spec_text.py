@@ -18,8 +18,9 @@ from dualnet.specs.optimizers import Optimizer
 from dualnet.specs.schedules import Schedule
 from dualnet.specs.spec import Spec
 from dualnet.specs.text import dumps, from_data, loads, read, to_data
+from tests.spatial_strategies import columns
 from tests.strategies import (
-    conv2d,
+    convs,
     feature_layers,
     fill_weight,
     joins,
@@ -54,7 +55,8 @@ def test_the_strategies_reach_every_entry_of_a_spec() -> None:
 
     # Each several times over: what is drawn depends on what other tests have loaded, for it borrows their constants.
     several = st.tuples(*(st.lists(kind, min_size=6, max_size=6) for kind in (pointwise, others, sequences)))
-    layers = st.tuples(windows, windows, several, feature_layers, tables, pairs, st.sampled_from(joins), conv2d, linear)
+    moved = st.tuples(*windows.values(), *windows.values(), *convs.values(), columns)
+    layers = st.tuples(moved, several, feature_layers, tables, pairs, st.sampled_from(joins), linear)
     moves = st.tuples(optimizers, optimizers, optimizers, muons, schedules, schedules)
 
     @settings(roomy, max_examples=400, derandomize=True, database=None)

@@ -187,10 +187,17 @@ def test_targets_can_be_given_with_the_data(backend: Backend) -> None:
 
 
 def counted(step: Step) -> int:
-    """Count multiply-adds one by one, with loops over outputs and over what each of them reads."""
+    """Count multiply-adds one by one, with loops over outputs and over what each of them reads.
+
+    A transposed convolution is counted the other way round: over what it reads, and over what each of that adds to.
+    """
     layer, count = step.layer, 0
+    if isinstance(layer, S.ConvTranspose2d):
+        for _ in np.ndindex(step.in_shapes[0]):
+            count += sum(1 for _ in np.ndindex(layer.channels // layer.groups, *layer.kernel))
+        return count
     for _ in np.ndindex(step.out_shapes[0]):
-        if isinstance(layer, S.Conv2d):
+        if isinstance(layer, (S.Conv1d, S.Conv2d, S.Conv3d)):
             count += sum(1 for _ in np.ndindex(step.in_shapes[0][0] // layer.groups, *layer.kernel))
         else:
             count += step.in_shapes[0][-1] if isinstance(layer, S.Linear) else 0
@@ -202,12 +209,16 @@ COSTS = {
     "grouped": S.Conv2d(6, 3, groups=3),
     "depthwise": S.Conv2d(3, 3, groups=3, dilation=2),
     "linear": S.Linear(5),
+    "signal": S.Conv1d(4, 3, groups=2),
+    "volume": S.Conv3d(4, (3, 1, 2), stride=2),
+    "transposed": S.ConvTranspose2d(6, (3, 2), groups=3, stride=2),
 }
+SHAPES = {"linear": (6, 8), "signal": (4, 7), "volume": (3, 4, 5, 3)}
 
 
 @pytest.mark.parametrize("name", COSTS)
 def test_multiply_adds_are_those_counted_one_by_one(name: str) -> None:
-    spec = S.Spec("c", S.Sequential(COSTS[name]), (6, 8) if name == "linear" else (3, 7, 8))
+    spec = S.Spec("c", S.Sequential(COSTS[name]), SHAPES.get(name, (3, 7, 8)))
     (step,) = spec.graph.leaves()
     assert cost.multiply_adds(step) == counted(step) == cost.total(spec)
 

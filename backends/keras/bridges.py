@@ -5,7 +5,6 @@ from functools import reduce
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 register = keras.saving.register_keras_serializable("dualnet")
@@ -14,8 +13,8 @@ register = keras.saving.register_keras_serializable("dualnet")
 class Configured(keras.layers.Layer):
     """A layer whose constructor arguments are its configuration."""
 
-    def __init__(self, *, dtype: Any = None, name: str | None = None, **options: Any) -> None:
-        super().__init__(dtype=dtype, name=name)
+    def __init__(self, *, dtype: Any = None, name: str | None = None, trainable: bool = True, **options: Any) -> None:
+        super().__init__(dtype=dtype, name=name, trainable=trainable)
         self.options = options
 
     def get_config(self) -> dict[str, Any]:
@@ -123,80 +122,6 @@ class Minimum(Configured):
     def call(self, inputs: Any) -> Any:
         """Return the minimum, broadcast."""
         return reduce(lambda a, b: ops.where(a < b, a, ops.where(a > b, b, (a + b) / 2)), inputs)
-
-
-@register
-class Pad2D(Configured):
-    """Padding of height and width with one value, by ((top, bottom), (left, right))."""
-
-    def __init__(self, padding: Any, value: float = 0.0, **rest: Any) -> None:
-        super().__init__(padding=padding, value=value, **rest)
-        self.padding, self.value = padding, value
-
-    def call(self, x: Any) -> Any:
-        """Return x, (N, H, W, C), padded."""
-        return ops.pad(x, ((0, 0), *(tuple(side) for side in self.padding), (0, 0)), constant_values=self.value)
-
-
-@register
-class Slice2D(Configured):
-    """Every ``stride``-th row and column: what is left of a stride-1 result where a stride is not offered."""
-
-    def __init__(self, stride: Any, **rest: Any) -> None:
-        super().__init__(stride=stride, **rest)
-        self.stride = stride
-
-    def call(self, x: Any) -> Any:
-        """Return x[:, ::s, ::t]."""
-        return x[:, :: self.stride[0], :: self.stride[1]]
-
-
-@register
-class Scale2D(Configured):
-    """Each pixel times a constant (H, W) factor: corrects the divisor of padded average pooling."""
-
-    def __init__(self, factors: Any, **rest: Any) -> None:
-        super().__init__(factors=factors, **rest)
-        self.factors = np.asarray(factors, dtype="float64")
-
-    def call(self, x: Any) -> Any:
-        """Return x times the factors."""
-        return x * ops.convert_to_tensor(self.factors[None, :, :, None], dtype=x.dtype)
-
-
-@register
-class WindowMeans(Configured):
-    """Adaptive average pooling: rows and columns averaged by two constant matrices."""
-
-    def __init__(self, size: Any, **rest: Any) -> None:
-        super().__init__(size=size, **rest)
-        self.size = size
-
-    def call(self, x: Any) -> Any:
-        """Return (N, *size, C)."""
-        rows, columns = (
-            ops.convert_to_tensor(_means(n, o), dtype=x.dtype) for n, o in zip(x.shape[1:3], self.size, strict=True)
-        )
-        return ops.einsum("ah,bw,nhwc->nabc", rows, columns, x)
-
-
-def _means(size: int, out: int) -> Any:
-    """Return (out, size): row i averages ⌊i·size/out⌋ … ⌈(i+1)·size/out⌉ (``nn.AdaptiveAvgPool2d``)."""
-    matrix = np.zeros((out, size))
-    for i in range(out):
-        first, last = i * size // out, -(-(i + 1) * size // out)
-        matrix[i, first:last] = 1.0 / (last - first)
-    return matrix
-
-
-@register
-class GroupedConv2D(keras.layers.Conv2D):
-    """Conv2D with groups as separate convolutions. Keras compiles a grouped one anew at each eager call."""
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """Return the groups' convolutions, joined."""
-        pairs = zip(ops.split(inputs, self.groups, axis=-1), ops.split(kernel, self.groups, axis=-1), strict=True)
-        return ops.concatenate([super(GroupedConv2D, self).convolution_op(x, k) for x, k in pairs], axis=-1)
 
 
 @register

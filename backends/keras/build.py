@@ -9,17 +9,19 @@ import keras
 
 from dualnet.backends import own
 from dualnet.backends.call import Call
-from dualnet.backends.keras import activations, attention, bridges, embedding, noise, recurrent, scales
+from dualnet.backends.keras import activations, attention, bridges, embedding, noise, recurrent, scales, windows
 from dualnet.backends.keras.dropout import SharedDropout
 from dualnet.backends.keras.initializers import initializer
-from dualnet.backends.keras.layers import Place, lower
-from dualnet.backends.keras.layout import Layouts, layouts, plain
+from dualnet.backends.keras.layers import lower
+from dualnet.backends.keras.layout import Layouts, layouts
 from dualnet.backends.keras.own import checked, freeze, named
+from dualnet.backends.keras.place import Place
 from dualnet.backends.keras.sequences import HELD
 from dualnet.backends.keras.weights import carrier
 from dualnet.backends.masks import key
 from dualnet.backends.precision import PRECISIONS
 from dualnet.errors import UnsupportedError
+from dualnet.specs.channels import _ChannelDropout
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
@@ -27,6 +29,7 @@ from dualnet.specs.weights import parameters_of
 
 HOMES = {"layers": keras.layers, "activations": activations, "bridges": bridges, "own": own.home("keras")}
 HOMES |= {"embedding": embedding, "recurrent": recurrent, "attention": attention, "noise": noise, "scales": scales}
+HOMES |= {"windows": windows}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Built:
     layers: dict[str, list[Any]]
     layouts: Layouts
     places: dict[str, Place]
+    turns: dict[str, list[Any]]
 
     def weighted(self, path: str) -> Any:
         """Return the layer of a chain that holds its weights: the one that bears the step's name."""
@@ -44,8 +48,8 @@ class Built:
         return next(layer for layer in self.layers[path] if layer.name == name)
 
     def run(self, step: Step, inputs: Sequence[Any], training: bool) -> Any:
-        """Return the output of a step's chain on tensors."""
-        return run(self.layers[step.path], inputs, training)
+        """Return the output of a step's chain on tensors, which lie as its wires do."""
+        return run(self.layers[step.path], turned(self.turns[step.path], inputs), training)
 
 
 class Builder:
@@ -56,15 +60,17 @@ class Builder:
         self.layouts = layouts(spec.graph, [len(shape) for shape in spec.inputs.values()])
         self.layers: dict[str, list[Any]] = {}
         self.places: dict[str, Place] = {}
+        self.turns: dict[str, list[Any]] = {}
         self.blocks: dict[str, Any] = {}
 
     def build(self) -> Built:
         """Return the live model."""
-        shapes = [tuple(shape[axis] for axis in plain(len(shape)).axes) for shape in self.spec.inputs.values()]
+        lying = zip(self.spec.inputs.values(), self.layouts.inputs, strict=True)
+        shapes = [tuple(shape[axis] for axis in layout.axes) for shape, layout in lying]
         stores = PRECISIONS[self.dtype].stores
         dtypes = ["int64" if name in self.spec.integers else stores for name in self.spec.inputs]
         model = self._model(self.spec.graph, shapes, dtypes, self.spec.name)
-        return Built(model, self.layers, self.layouts, self.places)
+        return Built(model, self.layers, self.layouts, self.places, self.turns)
 
     def _model(self, scope: Scope, shapes: Sequence[tuple[int | None, ...]], dtypes: Sequence[str], name: str) -> Any:
         inputs = [
@@ -93,7 +99,8 @@ class Builder:
         return tuple(made) if len(step.made) > 1 else (made,)
 
     def _run(self, step: Step, inputs: list[Any]) -> Any:
-        output, last = run(self.layers[step.path], inputs, None), self.layers[step.path][-1]
+        read, last = turned(self.turns[step.path], inputs), self.layers[step.path][-1]
+        output = run(self.layers[step.path], read, None)
         if own.yours("keras", step) and not step.shared:
             freeze(step, last)
             checked(step, last, output)
@@ -101,25 +108,41 @@ class Builder:
 
     def _alike(self, step: Step) -> bool:
         """Return whether a second use sees the shapes and layouts of the first, so that its live object serves."""
-        pairs = [(self._place(leaf), self.places.get(first)) for leaf, first in _pairs(step)]
-        return all(first is not None and _sees(first) == _sees(here) for here, first in pairs)
+        pairs = [(leaf, self.places.get(first)) for leaf, first in _pairs(step)]
+        return all(first is not None and self._sees(first.step) == self._sees(leaf) for leaf, first in pairs)
+
+    def _sees(self, step: Step) -> Any:
+        here = self.layouts
+        return here.comes[step.path], here.reads[step.path], here.gives[step.path], step.in_shapes
 
     def _adopt(self, step: Step) -> None:
         """Enter the layers of a first use under the path of the second one too."""
         for leaf, first in _pairs(step):
-            self.layers[leaf.path], self.places[leaf.path] = self.layers[first], self._place(leaf)
+            self.layers[leaf.path], self.turns[leaf.path] = self.layers[first], self.turns[first]
+            self.places[leaf.path] = self._place(leaf)
 
     def _make(self, step: Step) -> None:
         self.places[step.path] = place = self._place(step)
         if step.shared and self._alike(step):
             self._adopt(step)
-        elif isinstance(step.layer, Dropout) and self.mask_seed is not None:
+            return
+        self.turns[step.path] = self._turns(step)
+        if isinstance(step.layer, (Dropout, _ChannelDropout)) and self.mask_seed is not None:
             self.layers[step.path] = [self._masked(step, place)]
         else:
             self.layers[step.path] = self._chain(step, place)
 
     def _place(self, step: Step) -> Place:
         return Place(step, self.layouts.reads[step.path], self.layouts.gives[step.path])
+
+    def _turns(self, step: Step) -> list[Any]:
+        """Return what brings each wire into the order that a step reads, None where it lies so."""
+        pairs = list(zip(self.layouts.comes[step.path], self.layouts.reads[step.path], strict=True))
+        names = [f"{step.name}_turn{index + 1 if len(pairs) > 1 else ''}" for index in range(len(pairs))]
+        return [
+            None if wire == read else keras.layers.Permute(wire.turn(read), name=name, dtype=self.dtype)
+            for (wire, read), name in zip(pairs, names, strict=True)
+        ]
 
     def _chain(self, step: Step, place: Place) -> list[Any]:
         calls = lower(place)
@@ -171,10 +194,12 @@ class Builder:
 
     def _masked(self, step: Step, place: Place) -> Any:
         layer = step.layer
-        assert isinstance(layer, Dropout) and self.mask_seed is not None  # asked by the caller
-        shared = key(self.mask_seed, step.owner)
+        assert isinstance(layer, (Dropout, _ChannelDropout)) and self.mask_seed is not None  # asked by the caller
+        shared, shape = key(self.mask_seed, step.owner), step.in_shapes[0]
+        if isinstance(layer, _ChannelDropout):
+            shape = (shape[0], *(1 for _ in shape[1:]))
         return SharedDropout(
-            layer.rate, shared, self.mask_step, place.reads[0], step.in_shapes[0], name=step.name, dtype=self.dtype
+            layer.rate, shared, self.mask_step, place.reads[0], shape, name=step.name, dtype=self.dtype
         )
 
 
@@ -184,14 +209,15 @@ def _pairs(step: Step) -> list[tuple[Step, str]]:
     return [(leaf, step.owner + leaf.path[len(step.path) :]) for leaf in leaves]
 
 
-def _sees(place: Place) -> Any:
-    return place.reads, place.gives, place.step.in_shapes
-
-
 def _name(step: Step, call: Call, before: Sequence[Any]) -> str:
     """Return the name of a layer that prepares or finishes a step's work."""
     name = f"{step.name}_{call.target.rpartition('.')[2].lower()}"
     return f"{name}_2" if name in {layer.name for layer in before} else name
+
+
+def turned(turns: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """Return the tensors that a step reads, each in the order that it reads."""
+    return [tensor if turn is None else turn(tensor) for turn, tensor in zip(turns, inputs, strict=True)]
 
 
 def run(layers: Sequence[Any], inputs: Sequence[Any], training: bool | None) -> Any:
@@ -218,16 +244,16 @@ def _home(call: Call) -> str:
 
 def _holds(target: str) -> bool:
     """Return whether a call makes the layer that does the step's work, rather than prepare or finish it."""
-    return target.rpartition(".")[2] not in ("ZeroPadding2D", "Pad2D", "Slice2D", "Scale2D", "Permute")
+    return target.rpartition(".")[2].rstrip("123D") not in ("ZeroPadding", "Pad", "Slice", "Scale", "Permute", "Power")
 
 
 def _argument(calls: list[Call], parameter: str) -> str | None:
     """Return the keyword by which a layer takes a parameter's initializer; None for norms, whose own are the spec's."""
-    targets = {each.target.rpartition(".")[2] for each in calls}
-    if targets & {"Embedding", "PaddedEmbedding", "EmbeddingBag"}:
+    targets = " ".join(each.target for each in calls if not each.target.startswith("own."))
+    if "Embedding" in targets:
         return "embeddings_initializer"
-    if "DepthwiseConv2D" in targets:
+    if "DepthwiseConv" in targets:
         return {"weight": "depthwise_initializer", "bias": "bias_initializer"}[parameter]
-    if targets & {"Dense", "Conv2D", "GroupedConv2D"}:
+    if "Conv" in targets or "Dense" in targets:
         return {"weight": "kernel_initializer", "bias": "bias_initializer"}[parameter]
     return None

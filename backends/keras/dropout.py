@@ -11,7 +11,10 @@ from dualnet.backends.masks import GOLDEN, MIX1, MIX2, SHIFTS, STRIDE
 
 
 class SharedDropout(keras.layers.Layer):
-    """Inverted dropout; the mask is a function of (key, step, index in the spec's order). The session sets ``step``."""
+    """Inverted dropout; the mask is a function of (key, step, index in the spec's order). The session sets ``step``.
+
+    ``shape`` is what the mask has for each example: axes of size 1 share a draw.
+    """
 
     def __init__(self, rate: float, key: int, step: Any, layout: Layout, shape: tuple[int, ...], **rest: Any) -> None:
         super().__init__(**rest)

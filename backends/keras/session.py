@@ -14,9 +14,9 @@ from dualnet.backends import check
 from dualnet.backends.keras.build import Builder, Built
 from dualnet.backends.keras.device import array_of
 from dualnet.backends.keras.initializers import initializer
-from dualnet.backends.keras.layout import plain
+from dualnet.backends.keras.layout import Layout
 from dualnet.backends.keras.losses import loss_function
-from dualnet.backends.keras.train import Held, Trainer, dense, wide
+from dualnet.backends.keras.train import Held, Trainer, dense, ordered, wide
 from dualnet.backends.keras.weights import Carrier, carrier
 from dualnet.backends.own import yours
 from dualnet.backends.precision import precision
@@ -107,7 +107,7 @@ class KerasSession:
         if training:
             self.load(before)
         made = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        return {"outputs": self._outputs(made), "layers": self._logical(seen)}
+        return {"outputs": _logical(self.built.layouts.outputs, made), "layers": self._seen(seen)}
 
     def _watch(self, tensors: Sequence[Any], training: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
         seen = {}
@@ -120,18 +120,15 @@ class KerasSession:
 
         return walk(self.spec.graph, tensors, visit), seen
 
-    def _logical(self, seen: Mapping[str, Any]) -> Arrays:
+    def _seen(self, seen: Mapping[str, Any]) -> Arrays:
         gives = self.built.layouts.gives
-        return {path: np.ascontiguousarray(gives[path].logical(array_of(tensor))) for path, tensor in seen.items()}
-
-    def _outputs(self, tensors: Sequence[Any]) -> list[Array]:
-        return [np.ascontiguousarray(plain(t.ndim - 1).logical(array_of(t))) for t in tensors]
+        return dict(zip(seen, _logical([gives[path] for path in seen], list(seen.values())), strict=True))
 
     def layer(self, path: str, inputs: Sequence[Array], *, training: bool = False, step: int = 0) -> Array:
         """Run one layer on given inputs; parameters and buffers stay as they were."""
-        place, before = self.built.places[path], self.weights()
+        place, before, comes = self.built.places[path], self.weights(), self.built.layouts.comes[path]
         self.mask_step.assign(step)
-        tensors = [self._tensor(layout.physical(np.asarray(a))) for layout, a in zip(place.reads, inputs, strict=True)]
+        tensors = [self._physical(array, layout) for array, layout in zip(inputs, comes, strict=True)]
         with tf.device(self.device):
             made = self.built.run(place.step, tensors, training)
         self.load(before)
@@ -139,8 +136,7 @@ class KerasSession:
 
     def loss(self, loss: Loss, outputs: Array, targets: Array, soft: Array | None = None) -> float:
         """Return the loss of given outputs."""
-        given = (None if array is None else self._kept(array) for array in (outputs, targets, soft))
-        return float(loss_function(loss)(*given))
+        return float(loss_function(loss)(*(self._given(array) for array in (outputs, targets, soft))))
 
     def gradients(
         self,
@@ -173,20 +169,21 @@ class KerasSession:
             value, _, (of_variables, of_inputs, of_layers) = run()
         self.load(before)
         parameters = zip(trained.items(), of_variables, strict=True)
+        lying = [lie for name, lie in zip(self.spec.inputs, self.built.layouts.inputs, strict=True) if name in floats]
         return {
             "loss": float(value),
             "parameters": {name: np.ascontiguousarray(c.to_spec(array_of(g))) for (name, (_, c)), g in parameters},
-            "inputs": dict(zip(floats, self._outputs(of_inputs), strict=True)),
-            "layers": self._logical(of_layers),
+            "inputs": dict(zip(floats, _logical(lying, of_inputs), strict=True)),
+            "layers": self._seen(of_layers),
         }
 
     def _value(self, outputs: Sequence[Any], loss: Loss | None, targets: Any, soft: Array | None) -> Any:
         if loss is not None:
-            return loss_function(loss)(
-                wide(outputs[0]), self._kept(targets), None if soft is None else self._kept(soft)
-            )
-        weights = [self._kept(target) for target in targets]
-        return sum(tf.reduce_sum(wide(o) * w) for o, w in zip(outputs, weights, strict=True))
+            first = ordered(wide(outputs[0]), self.built.layouts.outputs[0])
+            return loss_function(loss)(first, self._given(targets), self._given(soft))
+        kind = "float64" if self.dtype == "float64" else "float32"
+        pairs = zip(outputs, targets, self.built.layouts.outputs, strict=True)
+        return sum(tf.reduce_sum(wide(output) * self._physical(target, lie, kind)) for output, target, lie in pairs)
 
     def hold(
         self,
@@ -199,7 +196,7 @@ class KerasSession:
         """Keep a data set on the device under a name."""
         rest = {"targets": targets, "labels": labels, "soft": soft}
         with tf.device(self.device):
-            kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
+            kept = {key: self._given(array) for key, array in rest.items()}
             self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
@@ -208,7 +205,7 @@ class KerasSession:
         check.trains(self.precision.name)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         with tf.device(self.device):
-            self.trainer = Trainer(self.model, trained, loss, optimizer, clip, self.mask_step)
+            self.trainer = Trainer(self.built, trained, loss, optimizer, clip, self.mask_step)
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices``."""
@@ -233,22 +230,29 @@ class KerasSession:
             batch = [tensor[start : start + batch_size] for tensor in inputs]
             outputs = self._predict(batch if len(batch) > 1 else batch[0])
             made.append(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
-        return np.concatenate(self._outputs(made))
+        return np.concatenate(_logical(self.built.layouts.outputs[:1] * len(made), made))
 
     def _inputs(self, inputs: Mapping[str, Array]) -> list[Any]:
         check.inputs(self.spec, inputs)
-        return [self._physical(inputs[name]) for name in self.spec.inputs]
+        lying = zip(self.spec.inputs, self.built.layouts.inputs, strict=True)
+        return [self._physical(inputs[name], layout) for name, layout in lying]
 
-    def _physical(self, array: Any, dtype: str | None = None) -> Any:
-        return self._tensor(plain(np.ndim(array) - 1).physical(np.asarray(array)), dtype)
+    def _given(self, array: Any) -> Any:
+        """Return what a loss is given, in the order of the spec: float32 where layers compute in 16 bits."""
+        return None if array is None else self._tensor(array, "float64" if self.dtype == "float64" else "float32")
 
-    def _kept(self, array: Any) -> Any:
-        """Return what a loss reads: float32 where layers compute in 16 bits."""
-        return self._physical(array, "float64" if self.dtype == "float64" else "float32")
+    def _physical(self, array: Any, layout: Layout, dtype: str | None = None) -> Any:
+        return self._tensor(layout.physical(np.asarray(array)), dtype)
 
     def _tensor(self, array: Any, dtype: str | None = None) -> Any:
         array = np.asarray(array)
         return tf.constant(array.astype((dtype or self.dtype) if array.dtype.kind == "f" else np.int64))
+
+
+def _logical(layouts: Sequence[Layout], tensors: Sequence[Any]) -> list[Array]:
+    """Return tensors in the order of the spec."""
+    pairs = zip(layouts, tensors, strict=True)
+    return [np.ascontiguousarray(layout.logical(array_of(tensor))) for layout, tensor in pairs]
 
 
 def carried(spec: Spec, built: Built) -> dict[str, tuple[Any, Carrier]]:
@@ -275,7 +279,7 @@ class KerasBackend:
     name = "keras"
 
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
-        """Return a live functional ``keras.Model``; images go in and come out as (N, H, W, C)."""
+        """Return a live functional ``keras.Model``; channels lie last where layers of places read them."""
         with tf.device(devices.place(device)):
             built = Builder(spec, precision(dtype).name).build()
         if seed is not None:

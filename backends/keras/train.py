@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from dualnet.backends.keras import optimizers
+from dualnet.backends.keras.build import Built
 from dualnet.backends.keras.device import array_of
+from dualnet.backends.keras.layout import Layout
 from dualnet.backends.keras.losses import loss_function
 from dualnet.backends.keras.optimizers.exact import Order
 from dualnet.backends.keras.scaling import Scaling
@@ -25,19 +27,26 @@ def wide(tensor: Any) -> Any:
     return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.bfloat16, tf.float16) else tensor
 
 
+def ordered(output: Any, lies: Layout) -> Any:
+    """Return a model's output in the order of the spec, which is that of losses and their targets."""
+    spec = Layout(tuple(range(len(lies.axes))))
+    return output if lies.axes == spec.axes else tf.transpose(output, (0, *lies.turn(spec)))
+
+
 class Trainer:
     """One optimizer at work on one model. ``carried`` holds each trained variable and its carrier by name."""
 
     def __init__(
         self,
-        model: Any,
+        built: Built,
         carried: dict[str, tuple[Any, Carrier]],
         loss: Loss,
         optimizer: Optimizer,
         clip: Clip | None,
         mask_step: Any,
     ) -> None:
-        self.model, self.carried, self.clip, self.mask_step = model, carried, clip, mask_step
+        self.model, self.carried, self.clip, self.mask_step = built.model, carried, clip, mask_step
+        self.lies = built.layouts.outputs[0]
         self.variables = [variable for variable, _ in carried.values()]
         self.loss = loss_function(loss)
         self.rate = tf.Variable(optimizer.learning_rate, dtype=tf.float64, trainable=False)
@@ -74,7 +83,7 @@ class Trainer:
             inputs = [tf.gather(tensor, row) for tensor in data["inputs"]]
         with tf.GradientTape() as tape:
             outputs = self.model(inputs if len(inputs) > 1 else inputs[0], training=True)
-            first = wide(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
+            first = ordered(wide(outputs[0] if isinstance(outputs, (list, tuple)) else outputs), self.lies)
             targets, soft = (None if data[key] is None else tf.gather(data[key], row) for key in ("targets", "soft"))
             loss = self.loss(first, targets, soft)
             scaled = loss * tf.cast(self.scaling.scale, loss.dtype) if self.scaling else loss

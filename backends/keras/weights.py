@@ -8,11 +8,13 @@ import numpy as np
 
 from dualnet.backends import check
 from dualnet.backends.keras import others, sequences
-from dualnet.backends.keras.layers import Place
+from dualnet.backends.keras.convs import depthwise
 from dualnet.backends.keras.layout import layouts
+from dualnet.backends.keras.place import Place
 from dualnet.backends.own import yours
 from dualnet.backends.precision import plain
 from dualnet.backends.protocol import Array, Arrays
+from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs.embedding import _Table
 from dualnet.specs.spec import Spec
@@ -42,7 +44,7 @@ def carrier(place: Place, name: str) -> Carrier:
         return Carrier("_embeddings" if isinstance(layer, _Table) else name, _same, _same)
     if isinstance(layer, L.Linear):
         return _dense(place) if name == "weight" else Carrier("bias", _same, _same)
-    if isinstance(layer, L.Conv2d):
+    if isinstance(layer, (L._Conv, V._ConvTranspose)):
         return _kernel(layer, place.shape[0]) if name == "weight" else Carrier("bias", _same, _same)
     if isinstance(layer, L.LayerNorm):
         return _normalised(layer, place, VARIABLES[name])
@@ -58,17 +60,19 @@ def _dense(place: Place) -> Carrier:
     return Carrier("kernel", lambda w: w[:, order].T, lambda k: k[back].T)
 
 
-def _kernel(layer: L.Conv2d, channels: int) -> Carrier:
-    """(O, I/g, kh, kw) ↔ (kh, kw, I/g, O); depthwise (I·m, 1, kh, kw) ↔ (kh, kw, I, m)."""
-    if layer.groups == channels > 1:
-        split = (channels, layer.channels // channels, *layer.kernel)
-        joined = (layer.channels, 1, *layer.kernel)
-        return Carrier(
-            "kernel",
-            lambda w: w.reshape(split).transpose(2, 3, 0, 1),
-            lambda k: k.transpose(2, 3, 0, 1).reshape(joined),
-        )
-    return Carrier("kernel", lambda w: w.transpose(2, 3, 1, 0), lambda k: k.transpose(3, 2, 0, 1))
+def _kernel(layer: L._Conv | V._ConvTranspose, channels: int) -> Carrier:
+    """(O, I/g, *k) ↔ (*k, I/g, O), transposed ones alike; depthwise (I·m, 1, *k) ↔ (*k, I, m)."""
+    places = range(2, 2 + layer.spatial)
+    if not isinstance(layer, L._Conv) or not depthwise(layer, channels):
+        order = (*places, 1, 0)
+        return Carrier("kernel", lambda w: w.transpose(order), lambda k: k.transpose(np.argsort(order)))
+    split, joined = (channels, -1, *layer.kernel), (layer.channels, 1, *layer.kernel)
+    order = (*places, 0, 1)
+    return Carrier(
+        "kernel",
+        lambda w: w.reshape(split).transpose(order),
+        lambda k: k.transpose(np.argsort(order)).reshape(joined),
+    )
 
 
 def _normalised(layer: L.LayerNorm, place: Place, variable: str) -> Carrier:

@@ -160,20 +160,6 @@ class Exponential(nn.Module):
         return x.exp()
 
 
-class SameConv2d(nn.Conv2d):
-    """Conv2d of output size ceil(size / stride), the odd zero of padding at the end (TensorFlow's "same")."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of the padded x."""
-        pads: list[int] = []
-        for size, kernel, stride, dilation in zip(
-            x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True
-        ):
-            total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
-            pads = [total // 2, total - total // 2, *pads]
-        return self._conv_forward(F.pad(x, pads), self.weight, self.bias)
-
-
 class BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """BatchNorm whose running variance follows the biased batch variance, as Keras's does."""
 

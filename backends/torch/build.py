@@ -8,24 +8,20 @@ from torch import Tensor, nn
 from dualnet.backends import own
 from dualnet.backends.call import Call
 from dualnet.backends.masks import key
-from dualnet.backends.torch import attention, bridges, dropout, noise, recurrent, scales
+from dualnet.backends.torch import attention, bridges, dropout, noise, recurrent, scales, windows
 from dualnet.backends.torch.layers import lower
 from dualnet.backends.torch.own import checked
+from dualnet.specs.channels import _ChannelDropout
 from dualnet.specs.graph import Scope, Step
 from dualnet.specs.layers import Dropout
 from dualnet.specs.spec import Spec
 from dualnet.specs.weights import parameters_of
 
-HOMES = {
-    "nn": nn,
-    "bridges": bridges,
-    "dropout": dropout,
-    "recurrent": recurrent,
-    "noise": noise,
-    "scales": scales,
-    "attention": attention,
-    "own": own.home("torch"),
-}
+HOMES = {"nn": nn, "bridges": bridges, "dropout": dropout, "windows": windows, "own": own.home("torch")}
+HOMES |= {"recurrent": recurrent, "noise": noise, "scales": scales, "attention": attention}
+
+# channels_last kernels are the fast ones of convolution and pooling on a CPU; shapes and values stay as they are.
+FAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 class Block(nn.Module):
@@ -53,8 +49,11 @@ def build(
     """Return the live model and its layers by path; ``mask_seed`` replaces dropout's masks by shared ones."""
     modules: dict[str, nn.Module] = {}
     model = _block(spec.graph, modules, mask_seed)
-    # channels_last kernels are the fast ones of convolution and pooling on a CPU; shapes and values stay as they are.
-    return model.to(device=device, dtype=dtype, memory_format=torch.channels_last), modules
+    model.to(device=device, dtype=dtype)
+    for kernel in model.parameters():
+        if kernel.dim() in FAST:
+            kernel.data = kernel.data.contiguous(memory_format=FAST[kernel.dim()])
+    return model, modules
 
 
 def _block(scope: Scope, modules: dict[str, nn.Module], mask_seed: int | None) -> Block:
@@ -79,6 +78,7 @@ def _module(step: Step, mask_seed: int | None) -> nn.Module:
 
 
 def _call(step: Step, mask_seed: int | None) -> Call:
-    if isinstance(step.layer, Dropout) and mask_seed is not None:
-        return Call("dropout.SharedDropout", (step.layer.rate, key(mask_seed, step.path)), {})
+    if isinstance(step.layer, (Dropout, _ChannelDropout)) and mask_seed is not None:
+        alike = 0 if isinstance(step.layer, Dropout) else len(step.in_shapes[0]) - 1
+        return Call("dropout.SharedDropout", (step.layer.rate, key(mask_seed, step.path), alike), {})
     return lower(step, None if mask_seed is None else key(mask_seed, step.path))

@@ -1,5 +1,7 @@
 """Dropout by shared masks: the same entries fall on every framework."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -7,17 +9,21 @@ from dualnet.backends.masks import GOLDEN, MIX1, MIX2, SHIFTS, STRIDE, signed
 
 
 class SharedDropout(nn.Module):
-    """Inverted dropout whose mask is a function of (key, step, index). The session sets ``step``."""
+    """Inverted dropout whose mask is a function of (key, step, index). The session sets ``step``.
 
-    def __init__(self, rate: float, key: int) -> None:
+    The last ``alike`` axes share a draw: whole channels go.
+    """
+
+    def __init__(self, rate: float, key: int, alike: int = 0) -> None:
         super().__init__()
-        self.rate, self.key, self.step = rate, key, 0
+        self.rate, self.key, self.alike, self.step = rate, key, alike, 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x with dropped entries in training mode, x itself else."""
         if not self.training or self.rate == 0.0:
             return x
-        kept = uniforms(self.key, self.step, x.numel(), x.device).reshape(x.shape) >= self.rate
+        shape = (*x.shape[: x.dim() - self.alike], *(1 for _ in range(self.alike)))
+        kept = uniforms(self.key, self.step, math.prod(shape), x.device).reshape(shape) >= self.rate
         return x * kept.to(x.dtype) / (1.0 - self.rate)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dualnet.backends import own
-from dualnet.backends.call import Call, call, short, unless
-from dualnet.backends.torch import others, sequences
+from dualnet.backends.call import Call, call, unless
+from dualnet.backends.torch import others, sequences, spatial
 from dualnet.specs import activations as A
+from dualnet.specs import channels as C
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Step
 
@@ -29,26 +30,7 @@ def _linear(layer: L.Linear, shape: tuple[int, ...]) -> Call:
     return call("nn.Linear", shape[-1], layer.features, **unless(True, bias=layer.bias))
 
 
-def _conv(layer: L.Conv2d, shape: tuple[int, ...]) -> Call:
-    options = unless(1, stride=short(layer.stride), dilation=short(layer.dilation), groups=layer.groups)
-    options |= unless(True, bias=layer.bias)
-    sizes = (shape[0], layer.channels, short(layer.kernel))
-    if layer.padding == "same":
-        return call("bridges.SameConv2d", *sizes, **options)
-    return call("nn.Conv2d", *sizes, **unless(0, padding=short(layer.padding)), **options)
-
-
-def _window(layer: L.MaxPool2d | L.AvgPool2d) -> dict[str, Any]:
-    options = unless(None, stride=layer.stride and short(layer.stride)) | unless(0, padding=short(layer.padding))
-    return options | unless(False, ceil_mode=layer.ceil_mode)
-
-
-def _avg_pool(layer: L.AvgPool2d, shape: tuple[int, ...]) -> Call:
-    counted = unless(True, count_include_pad=layer.count_include_pad)
-    return call("nn.AvgPool2d", short(layer.kernel), **_window(layer), **counted)
-
-
-def _batch_norm(layer: L.BatchNorm1d | L.BatchNorm2d, shape: tuple[int, ...]) -> Call:
+def _batch_norm(layer: L._BatchNorm, shape: tuple[int, ...]) -> Call:
     options = unless(1e-5, eps=layer.epsilon) | unless(0.1, momentum=layer.momentum) | unless(True, affine=layer.affine)
     biased = layer.running_variance == "biased"
     return call("bridges.BiasedBatchNorm" if biased else f"nn.{type(layer).__name__}", shape[0], **options)
@@ -82,12 +64,10 @@ def _hardtanh(layer: A.Hardtanh, shape: tuple[int, ...]) -> Call:
 
 RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     L.Linear: _linear,
-    L.Conv2d: _conv,
-    L.MaxPool2d: lambda layer, shape: call("nn.MaxPool2d", short(layer.kernel), **_window(layer)),
-    L.AvgPool2d: _avg_pool,
-    L.AdaptiveAvgPool2d: lambda layer, shape: call("nn.AdaptiveAvgPool2d", short(layer.size)),
+    **spatial.RULES,
     L.BatchNorm1d: _batch_norm,
     L.BatchNorm2d: _batch_norm,
+    C.BatchNorm3d: _batch_norm,
     L.LayerNorm: _layer_norm,
     L.GroupNorm: _group_norm,
     L.Dropout: lambda layer, shape: call("nn.Dropout", layer.rate),

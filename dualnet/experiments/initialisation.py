@@ -18,8 +18,9 @@ from dualnet.experiments.given import some, spec_of
 from dualnet.report.exhibits import Group, Histogram, Table, numbers
 from dualnet.report.result import Result
 from dualnet.specs import vary
+from dualnet.specs.convs import _ConvTranspose
 from dualnet.specs.initializers import PRESETS
-from dualnet.specs.layers import Conv2d, Linear
+from dualnet.specs.layers import Linear, _Conv
 from dualnet.specs.moments import bounds, density, moments
 from dualnet.specs.parameter import Parameter
 from dualnet.specs.spec import Spec
@@ -67,13 +68,13 @@ def init(
 def _started(base: Spec, name: str) -> Spec:
     spec = vary.started(base, name)
     if not _layers(spec):
-        msg = f"{spec.name}: it has no Linear and no Conv2d whose start could be drawn."
+        msg = f"{spec.name}: it has no Linear and no convolution whose start could be drawn."
         raise SpecError(msg)
     return spec
 
 
 def _layers(spec: Spec) -> set[str]:
-    return {step.path for step in spec.graph.leaves() if isinstance(step.layer, (Linear, Conv2d))}
+    return {step.path for step in spec.graph.leaves() if isinstance(step.layer, (Linear, _Conv, _ConvTranspose))}
 
 
 def _drawn(name: str, spec: Spec, seeds: int, bench: Bench) -> Start:

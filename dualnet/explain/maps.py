@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dualnet.backends.protocol import Array, Session
 from dualnet.errors import SpecError
+from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs.draw import normal
 from dualnet.specs.graph import Step
@@ -118,7 +119,7 @@ def _image(step: Step) -> bool:
     return len(step.out_shapes[0]) == 3 and isinstance(step.layer, (*_MAKES_MAPS, *_KEEPS_MAPS))
 
 
-_MAKES_MAPS = (L.Conv2d, L.MaxPool2d, L.AvgPool2d)
+_MAKES_MAPS = (L._Conv, V._ConvTranspose, L._Pool)
 _KEEPS_MAPS = (L.BatchNorm2d, L.GroupNorm, L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.SiLU, L.Sigmoid, L.Tanh, L.Add)
 
 

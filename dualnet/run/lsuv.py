@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dualnet.backends.protocol import Array, Arrays, Session
+from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs import vary
 from dualnet.specs.spec import Spec
@@ -23,9 +24,9 @@ def prepared(spec: Spec) -> Spec:
 
 
 def scale(session: Session, spec: Spec, inputs: Mapping[str, Array]) -> Arrays:
-    """Scale each Linear and Conv2d of a prepared spec in order, put the weights into the session, and return them."""
+    """Scale each Linear and convolution of a prepared spec in order, load the weights, and return them."""
     for step in spec.graph.leaves():
-        if not isinstance(step.layer, (L.Linear, L.Conv2d)) or step.shared:
+        if not isinstance(step.layer, (L.Linear, L._Conv, V._ConvTranspose)) or step.shared:
             continue
         for _ in range(TIMES):
             variance = float(session.forward(inputs)["layers"][step.path].var(dtype=np.float64))

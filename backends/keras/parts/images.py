@@ -78,12 +78,10 @@ def resize_matrix(size, out, mode, align_corners=False, scale=None):
     """(out, size): which old values make each new one, and by how much (torch's interpolate)."""
     matrix, rows = np.zeros((out, size)), np.arange(out)
     ratio = 1.0 / scale if scale else size / out
-    if mode == "nearest":
-        ratio = float(np.float32(ratio))
-        matrix[rows, np.minimum(np.floor(rows * ratio).astype(int), size - 1)] = 1.0
-        return matrix
-    if mode == "nearest-exact":
-        matrix[rows, np.minimum(np.floor((rows + 0.5) * ratio).astype(int), size - 1)] = 1.0
+    if mode in ("nearest", "nearest-exact"):
+        begin = np.arange(out, dtype=np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0.0)
+        place = np.floor(begin * np.float32(ratio)).astype(int)  # in float32, as torch finds it
+        matrix[rows, np.minimum(place, size - 1)] = 1.0
         return matrix
     if align_corners:
         place = rows * ((size - 1) / (out - 1) if out > 1 else 0.0)

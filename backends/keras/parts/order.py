@@ -53,7 +53,8 @@ def rank_in(edges, x, right=False):
 
 def first_max(x, axis):
     """The maximum along an axis; of equal ones the first takes the gradient."""
-    return ops.squeeze(ops.take_along_axis(x, ops.argmax(x, axis=axis, keepdims=True), axis=axis), axis=axis)
+    even = ops.where(x == 0, ops.zeros_like(x), x)  # Keras takes -0.0 for less than 0.0
+    return ops.squeeze(ops.take_along_axis(x, ops.argmax(even, axis=axis, keepdims=True), axis=axis), axis=axis)
 
 
 def pool_table(sizes, windows):
@@ -87,7 +88,7 @@ def max_with_places(x, windows):
     flat = ops.reshape(x, (-1, int(np.prod(sizes)), x.shape[-1]))
     found = ops.take(flat, np.maximum(table, 0), axis=1)
     found = ops.where(table[:, :, None] < 0, float("-inf"), found)
-    at = ops.argmax(found, axis=2, keepdims=True)
+    at = ops.argmax(ops.where(found == 0, ops.zeros_like(found), found), axis=2, keepdims=True)
     value = ops.squeeze(ops.take_along_axis(found, at, axis=2), axis=2)
     start = np.arange(len(table))[:, None] * table.shape[1]
     place = ops.take(table.ravel(), ops.cast(ops.squeeze(at, axis=2), "int64") + start, axis=0)

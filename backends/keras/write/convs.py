@@ -28,9 +28,8 @@ def convolution(rank: int) -> Rule:
         out = out_shape[1:] if bare else out_shape[2:]
         channels = int(weight.shape[0])
         slow = max(stride) > 1 and max(dilation) > 1
-        depthwise = groups > 1 and groups == value.shape[1] and rank < 3 and len(set(stride)) == 1
-        sliced = slow or (groups > 1 and groups == value.shape[1] and rank < 3 and not depthwise)
-        depthwise = depthwise or (sliced and groups > 1 and groups == value.shape[1])
+        depthwise = groups > 1 and groups == value.shape[1] and rank < 3
+        sliced = slow or (depthwise and len(set(stride)) > 1)
         options = {
             "strides": Default(1 if sliced else short(stride), 1),
             "padding": Default(padding, "valid"),

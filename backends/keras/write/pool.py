@@ -7,8 +7,8 @@ from dualnet.backends.source.code import Default, Lit, Many, Var, code, invoke
 from dualnet.backends.source.form import Storage, Value
 from dualnet.backends.source.rules import Rule, given, resized
 from dualnet.backends.source.writer import Frame
+from dualnet.specs.extents import pool_size
 from dualnet.specs.program import Op
-from dualnet.specs.shapes import pool_size
 
 
 def _sizes(frame: Frame, bare: bool, index: int = 0) -> tuple[Any, ...]:

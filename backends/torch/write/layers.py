@@ -119,6 +119,28 @@ def batch_norm(frame: Frame, op: Op) -> Value:
     return plain(frame, Op(op.op, {name: arguments[name] for name in order if name in arguments}, op.results))  # type: ignore[no-any-return]
 
 
+def instance_norm(frame: Frame, op: Op) -> Value:
+    """``instance_norm``: a module where it keeps running statistics or scales, a function else."""
+    value = given(frame)
+    weight, bias, mean, variance = (frame.tensor(name) for name in ("weight", "bias", "running_mean", "running_var"))
+    tracks = mean is not None
+    usual = op.arguments.get("use_input_stats", True) == (ByMode(True, False) if tracks else True)
+    if usual and value.rank > 2 and (tracks or weight is not None) and frame.free(weight, bias, mean, variance):
+        made = invoke(
+            f"nn.InstanceNorm{value.rank - 2}d",
+            Lit(int(value.shape[1]), "channels"),
+            eps=Default(op.arguments.get("eps", 1e-5), 1e-5),
+            momentum=Default(op.arguments.get("momentum", 0.1), 0.1),
+            affine=Default(weight is not None, False),
+            track_running_stats=Default(tracks, False),
+        )
+        held = _held(weight=weight, bias=bias, running_mean=mean, running_var=variance)
+        layer = frame.layer(made, held, name="instance_norm")
+        if layer is not None:
+            return fresh(frame, invoke(layer, frame.logical(value)))
+    return plain(frame, Op(op.op, {n: a for n, a in op.arguments.items() if n != "cudnn_enabled"}, op.results))  # type: ignore[no-any-return]
+
+
 def layer_norm(frame: Frame, op: Op) -> Value:
     """``layer_norm``."""
     value, weight, bias = given(frame), frame.tensor("weight"), frame.tensor("bias")
@@ -252,6 +274,7 @@ LAYERS: dict[str, Rule] = {
     **{f"conv{rank}d": convolution(rank, transposed=False) for rank in (1, 2, 3)},
     **{f"conv_transpose{rank}d": convolution(rank, transposed=True) for rank in (1, 2, 3)},
     "batch_norm": batch_norm,
+    "instance_norm": instance_norm,
     "layer_norm": layer_norm,
     "group_norm": group_norm,
     "embedding": embedding,

@@ -10,8 +10,8 @@ from dualnet.experiments.bench import HERE, Bench
 from dualnet.experiments.forecast import announcement
 from dualnet.report.exhibits import Table
 from dualnet.report.result import Result
+from dualnet.specs.extents import conv_size
 from dualnet.specs.layers import Block, Conv2d
-from dualnet.specs.shapes import conv_size
 from dualnet.specs.spec import Spec
 
 WIDTH = 28
