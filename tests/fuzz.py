@@ -32,6 +32,7 @@ from tests.strategies import specs
 
 PIECE = 50  # graphs between two lines of progress, and lost at most when it is stopped
 NUDGES = 3  # runs from weights that are an ulp off, by which a gap is told from noise
+ROUNDING = 1e-14  # some 50 ulps of the largest number in a run: what cancels leaves so much
 HUGE = 1e100  # beyond it a graph of exponentials says nothing about a layer
 
 Run = Callable[[Arrays, Arrays], Arrays]
@@ -46,16 +47,21 @@ def examine(spec: S.Spec) -> list[str]:
     except UnsupportedError as error:
         return [f"refused: {_reason(error)}"]
     ours, theirs = (run(inputs, own) for run in runs)
-    if not all(np.isfinite(array).all() and np.abs(array).max(initial=0.0) < HUGE for array in ours.values()):
+    if not _finite(ours):
         return ["not finite"]
     outcome = "unstable" if apart(ours, theirs, lambda: _noise(runs[0], inputs, own, ours)) else "equal"
     return [outcome, *(f"source for {to}: {_emitted(spec, to, inputs)}" for to in ("torch", "keras"))]
 
 
+def _finite(found: Arrays) -> bool:
+    return all(np.isfinite(array).all() and np.abs(array).max(initial=0.0) < HUGE for array in found.values())
+
+
 def apart(ours: Arrays, theirs: Arrays, noise: Callable[[], Arrays]) -> bool:
     """Return whether arrays differ by more than rounding, yet as rounding alone may make them. Raises beyond that."""
     assert list(ours) == list(theirs), f"{list(ours)} and {list(theirs)}"
-    gaps = {name: _gap(ours[name], theirs[name]) for name in ours}
+    largest = max((float(np.abs(array).max(initial=0.0)) for array in ours.values()), default=0.0)
+    gaps = {name: _gap(ours[name], theirs[name], ROUNDING * largest) for name in ours}
     parted = {name: gap for name, gap in gaps.items() if not gap <= SAME}
     moved = noise() if parted else {}
     for name, gap in parted.items():
@@ -63,11 +69,12 @@ def apart(ours: Arrays, theirs: Arrays, noise: Callable[[], Arrays]) -> bool:
     return bool(parted)
 
 
-def _gap(left: Any, right: Any) -> float:
+def _gap(left: Any, right: Any, floor: float = 0.0) -> float:
+    """Return the largest difference, relative; 0 up to the floor."""
     assert np.shape(left) == np.shape(right), f"shapes {np.shape(left)} and {np.shape(right)}"
     size = np.abs(left).max(initial=0.0)
     gap = float(np.abs(np.subtract(left, right)).max(initial=0.0))
-    return gap if gap == 0.0 or size == 0.0 else gap / float(size)
+    return 0.0 if gap <= floor else gap / float(size) if size else gap
 
 
 def _noise(run: Run, inputs: Arrays, own: Arrays, found: Arrays) -> Any:
@@ -111,12 +118,16 @@ def _emitted(spec: S.Spec, to: str, inputs: Arrays) -> str:
     original = backend("torch").session(spec, dtype="float64")
 
     def run(given: Arrays, own: Arrays) -> Arrays:
-        original.load({name: own.get(name, array) for name, array in original.weights().items()})
+        original.load(own)
         made = original.forward(given)["outputs"]
         return {f"source for {to}: output {index}": array for index, array in enumerate(made)}
 
-    own = {name: np.asarray(array, np.float64) for name, array in program.arrays.items() if name in spec.parameters}
+    own = {
+        name: array.astype(np.float32).astype(np.float64) for name, array in original.weights().items()
+    }  # as emitted
     found = run(inputs, own)
+    if not _finite(found):
+        return "not finite"
     outputs = live.run(dict(enumerate(inputs.values())), training=False, gradients=False)["outputs"]
     theirs = {f"source for {to}: output {index}": array for index, array in enumerate(outputs)}
     return "unstable" if apart(found, theirs, lambda: _noise(run, inputs, own, found)) else "equal"

@@ -131,6 +131,7 @@ def test_the_stock_model_gives_what_the_session_gives(live: Live) -> None:
     of_keras = second(last if len(last) > 1 else last[0])
     outputs = [[made] if not isinstance(made, (list, tuple)) else made for made in (of_torch, of_keras)]
     back = [np.transpose(x, (0, *np.argsort(lie.axes) + 1)) for x, lie in zip(outputs[1], axes.outputs, strict=True)]
+    assert [tuple(out.shape[1:]) for out in second.outputs] == [tuple(out.shape[1:]) for out in outputs[1]]
     same(named([out.detach().numpy() for out in outputs[0]]), named(live.forward(False)[0]["outputs"]))
     same(named(back), named(live.forward(False)[1]["outputs"]))
 

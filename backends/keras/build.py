@@ -190,7 +190,10 @@ class Builder:
             why = f"{step.path!r} shares {step.owner!r}, and one {call.target} cannot read {shapes}."
             msg = f"keras: {why} Use one shape for both, or two layers."
             raise UnsupportedError(msg)
-        return next(layer for layer in self.layers[step.owner] if layer.weights)
+        found = next(layer for layer in self.layers[step.owner] if layer.weights)
+        if len(first.shape) != len(step.in_shapes[0]):
+            found.input_spec = None  # it asks for as many axes as it was built on, and computes on any number
+        return found
 
     def _masked(self, step: Step, place: Place) -> Any:
         layer = step.layer

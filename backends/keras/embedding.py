@@ -48,6 +48,10 @@ class EmbeddingBag(keras.layers.Embedding):
         total = ops.sum(rows * kept, axis=1)
         return total if self.mode == "sum" else total / ops.maximum(number, ops.ones_like(number))
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (N, output_dim)."""
+        return (*input_shape[:-1], self.output_dim)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "mode": self.mode, "padding": self.padding}
