@@ -19,6 +19,11 @@ FOUND = {
         "x", S.Block((S.BatchNorm1d(name="n"), S.Linear(4, bias=False), S.Shared("n"), S.Linear(2))), (4,)
     ),
     "numbers in torch.where": S.Spec("x", S.Block((S.Linear(3), S.CELU(0.75))), (4,)),
+    "one step of a sequence": S.Spec("x", S.RNN(2, activation="hard_sigmoid"), (1, 3)),
+    "a norm of several ranks": S.Spec(
+        "x", S.Block((S.GroupNorm(1, name="g"), S.Reshape((2, 4, 3, 1)), S.Shared("g"))), (2, 4, 3)
+    ),
+    "rows of a bag": S.Spec("x", S.Block((S.EmbeddingBag(3, 4), S.RMSNorm(), S.Linear(2))), (5,)),
     "a gain whose square is zero": S.Spec(
         "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)
     ),

@@ -129,7 +129,8 @@ def unbind(frame: Frame, op: Op) -> Any:
     dim = op.arguments.get("dim", 0) % value.rank
     x, axis, order = along(frame, value, dim)
     variables = tuple(Var("part") for _ in op.results)
-    frame.line(variables, code("ops.unstack({}, axis={})", x, Lit(axis, "axis")))
+    pieces = "ops.unstack({}, axis={})" if len(variables) > 1 else "ops.squeeze({}, axis={})"
+    frame.line(variables, code(pieces, x, Lit(axis, "axis")))
     logical = tuple(atoms for index, atoms in enumerate(value.logical) if index != dim)
     physical = tuple(value.logical[index] for index in order if index != dim)
     return tuple(Value(logical, Storage(var, physical, value.dtype)) for var in variables)
