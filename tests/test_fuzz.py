@@ -20,9 +20,6 @@ FOUND = {
     ),
     "numbers in torch.where": S.Spec("x", S.Block((S.Linear(3), S.CELU(0.75))), (4,)),
     "one step of a sequence": S.Spec("x", S.RNN(2, activation="hard_sigmoid"), (1, 3)),
-    "a norm of several ranks": S.Spec(
-        "x", S.Block((S.GroupNorm(1, name="g"), S.Reshape((2, 4, 3, 1)), S.Shared("g"))), (2, 4, 3)
-    ),
     "rows of a bag": S.Spec("x", S.Block((S.EmbeddingBag(3, 4), S.RMSNorm(), S.Linear(2))), (5,)),
     "a gain whose square is zero": S.Spec(
         "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)
@@ -33,6 +30,12 @@ FOUND = {
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_is_mended(name: str) -> None:
     assert fuzz.examine(FOUND[name]) == FINE
+
+
+def test_a_norm_of_several_ranks_is_refused() -> None:
+    norm = S.Block((S.GroupNorm(1, name="g"), S.Reshape((2, 4, 3, 1)), S.Shared("g")))
+    (told,) = fuzz.examine(S.Spec("x", norm, (2, 4, 3)))
+    assert told.startswith("refused: keras: ")
 
 
 @pytest.mark.timeout(600)  # two minutes on an idle machine

@@ -185,14 +185,14 @@ class Builder:
         if not step.shared or not parameters_of(step.layer, step.in_shapes):
             return None
         first = self.places[step.owner]
-        if call not in lower(first):
+        found = next(layer for layer in self.layers[step.owner] if layer.weights)
+        # a norm asks for as many axes as it was built on
+        fixed = getattr(found.input_spec, "ndim", None) and len(first.shape) != len(step.in_shapes[0])
+        if fixed or call not in lower(first):
             shapes = f"{list(first.shape)} and {list(step.in_shapes[0])}"
             why = f"{step.path!r} shares {step.owner!r}, and one {call.target} cannot read {shapes}."
             msg = f"keras: {why} Use one shape for both, or two layers."
             raise UnsupportedError(msg)
-        found = next(layer for layer in self.layers[step.owner] if layer.weights)
-        if len(first.shape) != len(step.in_shapes[0]):
-            found.input_spec = None  # it asks for as many axes as it was built on, and computes on any number
         return found
 
     def _masked(self, step: Step, place: Place) -> Any:
