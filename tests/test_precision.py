@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import dualnet
+import tests.sequence_cases  # noqa: F401 - enters its rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.precision import PRECISIONS, precision
 from dualnet.compare.ladder import QUICK, Climb, climb
 from dualnet.compare.pair import Pair, Side
 from dualnet.errors import SpecError, WeightsError
-from tests.cases import CASES, arrays, weights
+from tests.cases import CASES, inputs, weights
 from tests.stock import LABELS, ORDER, SPEC, TRAIN
 
 SIXTEEN = ("bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
@@ -74,9 +75,18 @@ def test_a_side_that_loses_half_of_its_value_in_bfloat16_alone_is_told() -> None
     assert judge("x", Four(noisy, values * 0.2, values, values, roundoff)).verdict == "divergent"
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["bfloat16", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize(
-    "case", ["conv_groups_all", "depthwise_stride_pair", "avg_ceil_padding-False", "adaptive_4x5", "groupnorm-image"]
+    "case",
+    [
+        "lstm",
+        "multihead_memory",
+        "conv_groups_all",
+        "depthwise_stride_pair",
+        "avg_ceil_padding-False",
+        "adaptive_4x5",
+        "groupnorm-image",
+    ],
 )
 def test_layers_compute_in_sixteen_bits(backend: Backend, name: str, case: str) -> None:
     near(backend, case, name)
@@ -92,7 +102,7 @@ def test_every_layer_computes_in_sixteen_bits(backend: Backend, name: str, case:
 def near(backend: Backend, case: str, name: str) -> None:
     """Hold a session of 16 bits to one of float64 on numbers that both can hold."""
     spec, own = CASES[case], PRECISIONS[PRECISIONS[name].computes]
-    x = {each: own.rounded(array) for each, array in arrays(spec.inputs, 1).items()}
+    x = {each: own.rounded(a) if a.dtype.kind == "f" else a for each, a in inputs(spec, 1).items()}
     w = {each: own.rounded(array) for each, array in weights(spec, 2).items()}
     found = []
     for dtype in (name, "float64"):

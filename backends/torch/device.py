@@ -1,7 +1,8 @@
 """Device, precision, threads and seeds of PyTorch."""
 
 import os
-from contextlib import nullcontext
+import warnings
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp's spinning made busy machines 100 times slower
@@ -21,7 +22,15 @@ def stored(precision: Precision) -> torch.dtype:
 
 def casting(precision: Precision, device: torch.device) -> Any:
     """Return the context in which layers compute in a precision: autocast where it is mixed."""
-    return torch.autocast(device.type, getattr(torch, precision.computes)) if precision.mixed else nullcontext()
+    if not precision.mixed:
+        return nullcontext()
+    context = ExitStack()
+    context.enter_context(torch.autocast(device.type, getattr(torch, precision.computes)))
+    if device.type == "cpu" and precision.computes == "float16":  # oneDNN has no LSTM of it, torch itself has
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it asks about Intel's GPUs
+            context.enter_context(torch.backends.mkldnn.flags(enabled=False))
+    return context
 
 
 def array_of(tensor: torch.Tensor) -> Any:
