@@ -4,8 +4,7 @@ The sets for torch are those of its own test suite (``torch.testing._internal.co
 that a spec can say, and every one that must be refused.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays
 from dualnet.errors import SpecError
 from dualnet.specs import text
-from tests.stock import MATRICES, SPEC, by_keras, by_torch, fields_of, spec_of, trained
+from tests.stock import MATRICES, SPEC, by_keras, by_torch, fields_of, spec_of, trained, unrounded
 
 # One step agrees to about 1e-15; fifty of them, each a division by a root that can be small, reach 1e-13 in the worst
 # row of the table. A wrong coefficient, even by float32's rounding of it, is 1e-9 and more.
@@ -135,19 +134,6 @@ def meets(both: tuple[Backend, Backend], spec: S.Spec, optimizer: S.Optimizer, s
     close(by_torchs, stock)
     close(by_kerass, stock)
     close(kerass, torchs)
-
-
-@contextmanager
-def unrounded() -> Iterator[None]:
-    """Let torch's Muon iterate in float64: its own is in bfloat16, which the spec refuses."""
-    import torch
-
-    rounded = torch.Tensor.bfloat16
-    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        torch.Tensor.bfloat16 = rounded  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(("name", "given"), cases(TORCH))
