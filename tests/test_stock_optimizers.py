@@ -236,7 +236,7 @@ def test_muon_asks_for_the_way_of_what_is_no_matrix() -> None:
     [
         ("LBFGS", "unknown optimizer 'LBFGS'. It takes the loss and gradient several times a step, in a line search"),
         ("SparseAdam", "unknown optimizer 'SparseAdam'. It is for sparse gradients"),
-        ("LossScaleOptimizer", "Losses are scaled for float16"),
+        ("LossScaleOptimizer", "Give the optimizer a loss_scale"),
         ("Nadam", "Here it is called 'NAdam'"),
     ],
 )

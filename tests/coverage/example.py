@@ -21,6 +21,7 @@ class Example:
     options: dict[str, Any] = field(default_factory=dict)
     by: Callable[[Any], Any] | None = None
     narrow: bool = False  # the stock class runs in float32 alone
+    why: str = ""  # it is off, by a fault of a framework's own
 
     def make(self, home: Any, name: str) -> Any:
         """Return the object: of the class ``name`` in a framework's module."""

@@ -97,9 +97,30 @@ DROPOUTS = {
     "GaussianDropout": example(0.3, of=SEQUENCE),
     "GaussianNoise": example(0.3, of=SEQUENCE),
 }
+NAMES = """
+relu relu6 leaky_relu elu selu celu gelu silu mish glu sigmoid log_sigmoid tanh tanh_shrink hard_sigmoid hard_silu
+hard_tanh hard_shrink soft_shrink softplus softsign softmax log_softmax exponential linear sparse_plus sparse_sigmoid
+sparsemax squareplus
+"""
+
+
+def activated(name: str) -> Example:
+    """Return the example of a function of ``keras.activations``."""
+    return inside(lambda home: home.Activation(name))
+
+
+def thresholded(home: Any) -> Any:
+    """Return the layer of the one function that has no defaults."""
+    import keras
+
+    return home.Activation(lambda x: keras.activations.threshold(x, 0.4, 0.2))
+
+
 ACTIVATIONS = {
     "ReLU": example(6.0, 0.1, 0.2, of=SEQUENCE),
-    "Activation": example("gelu", of=SEQUENCE),
+    **{f"activations.{name}": activated(name) for name in NAMES.split()},
+    "activations.threshold": inside(thresholded),
+    "activations.hard_sigmoid": replace(activated("hard_sigmoid"), why="torch's gradient multiplies by 1/6 in float32"),
     **{name: example(of=SEQUENCE) for name in ("LeakyReLU", "PReLU", "ELU", "Softmax")},
 }
 RANDOM = {

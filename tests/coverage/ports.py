@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def ported(side: str, name: str, example: Example) -> Found:
         SIDES,
         inputs,
     )
-    return measured(couple, "float32" if example.narrow else "float64", "; ".join(there.spec.notes))
+    found = measured(couple, "float32" if example.narrow else "float64", _uncounted("; ".join(there.spec.notes)))
+    return found if found.exact else replace(found, note=example.why or found.note)
 
 
 def made(side: str, name: str, example: Example) -> Any:
@@ -80,11 +82,12 @@ def _narrow(array: Array) -> Any:
 def measured(couple: Couple, dtype: str, notes: str) -> Found:
     """Return the gaps of a pass in each mode, of its gradients, and of all weights after one step."""
     passes = [_pass(couple, dtype, False), _pass(couple, dtype, True)]
-    lost = "; ".join(dict.fromkeys(text for run in passes[1] for text in run["lost"]))
+    own = ", ".join(dict.fromkeys(text for run in passes[1] for text in run["lost"]))
+    lost = f"{own} draws its own numbers in training" if own else ""
     if notes and not lost and not couple.steady("stock"):
         lost = notes
     passes = passes[:1] if lost else passes
-    remarks = [f"of evaluation mode: in training, {lost}"] if lost else []
+    remarks = [f"in evaluation mode alone: {lost}"] if lost else []
     remarks += [NARROW] if dtype == "float32" else []
     remarks += ["its weights are compared by what they give"] if couple.alone["stock"] and not lost else []
     return Found(
@@ -95,6 +98,11 @@ def measured(couple: Couple, dtype: str, notes: str) -> Found:
         step=_step(couple, dtype) if couple.paired and not lost else None,
         close=EXACT if dtype == "float64" else NEAR,
     )
+
+
+def _uncounted(notes: str) -> str:
+    """Return notes without Keras's count of the layers that it has named so."""
+    return re.sub(r"_\d+/", "/", notes)
 
 
 def _pass(couple: Couple, dtype: str, training: bool) -> tuple[Run, Run]:

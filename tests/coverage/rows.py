@@ -82,7 +82,16 @@ def public(side: str, kind: str) -> set[str]:
         return {name for name in dir(torch.nn.init) if name.endswith("_") and not name.startswith("_")}
     home, base = homes[side, kind]
     found = {each for name, each in vars(home).items() if not name.startswith("_") and inspect.isclass(each)}
-    return {_known(home, each) for each in found if issubclass(each, base)} - BASES[kind]
+    functions = _activations() if home is keras.layers else set()
+    return {_known(home, each) for each in found if issubclass(each, base)} - BASES[kind] | functions
+
+
+def _activations() -> set[str]:
+    """Return the functions of ``keras.activations``, each of which the layer Activation runs."""
+    from keras import activations
+
+    functions = {each for each in vars(activations).values() if inspect.isfunction(each)}
+    return {f"activations.{each.__name__}" for each in functions} - BASES["activations"]
 
 
 def _known(home: Any, cls: type) -> str:
@@ -94,6 +103,7 @@ def _known(home: Any, cls: type) -> str:
 BASES: dict[str, set[str]] = {
     "Layers and containers": set(),
     "Losses": {"Loss"},
+    "activations": {f"activations.{name}" for name in ("get", "serialize", "deserialize")},
     "Optimizers": {"Optimizer"},
     "Schedules": {"LRScheduler", "LearningRateSchedule"},
     "Initializers": {"Initializer"},
