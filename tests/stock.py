@@ -147,6 +147,19 @@ def by_torch(backend: Backend, spec: S.Spec, name: str, given: dict[str, Any], s
 
 
 @contextmanager
+def unrounded() -> Iterator[None]:
+    """Let torch's Muon iterate in float64: its own is in bfloat16, which the spec refuses."""
+    import torch
+
+    rounded = torch.Tensor.bfloat16
+    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        torch.Tensor.bfloat16 = rounded  # type: ignore[method-assign]
+
+
+@contextmanager
 def exact_keras() -> Iterator[None]:
     """Let stock Keras hold Python numbers in float64."""
     import keras

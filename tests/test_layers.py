@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,48 +13,14 @@ import tests.spatial
 import tests.wirings  # noqa: F401 - each enters its rows
 from dualnet import specs as S
 from dualnet.backends import Backend
-from dualnet.backends.protocol import Arrays, Forward, Gradients, Session
+from dualnet.backends.protocol import Arrays, Forward, Session
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
-from tests.cases import CASES, CLOSE, arrays, inputs, weights
+from tests.cases import CASES, CLOSE
 from tests.judge import judge, statistics
+from tests.live import STEP, Live
 
 MODES = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-STEP = 5  # of the dropout masks; not 0, where a forgotten step would go unseen
-
-
-class Live:
-    """One case as a session of each framework, in float64, with equal random weights and inputs."""
-
-    def __init__(self, both: tuple[Backend, Backend], spec: S.Spec) -> None:
-        self.both, self.spec, self.inputs = both, spec, inputs(spec, 1)
-        self.weights = weights(spec, 2)
-        self.sessions: list[Session] = [backend.session(spec, dtype="float64", seed=3) for backend in both]
-        for session in self.sessions:
-            session.load(self.weights)
-        self.forwards: dict[bool, list[Forward]] = {}
-
-    def forward(self, training: bool) -> list[Forward]:
-        """Return both forward passes."""
-        if training not in self.forwards:
-            passes = (session.forward(self.inputs, training=training, step=STEP) for session in self.sessions)
-            self.forwards[training] = list(passes)
-        return self.forwards[training]
-
-    def gradients(self, training: bool) -> list[Gradients]:
-        """Return both vector-Jacobian products, with random vectors."""
-        shapes = {str(index): out.shape for index, out in enumerate(self.forward(training)[0]["outputs"])}
-        vectors = list(arrays(shapes, 4, None).values())
-        options: Any = {"training": training, "step": STEP}
-        return [session.gradients(self.inputs, None, vectors, **options) for session in self.sessions]
-
-    @cached_property
-    def stock(self) -> list[Any]:
-        """Return both stock models, with the weights of the sessions."""
-        torch, keras = (backend.build(self.spec, dtype="float64") for backend in self.both)
-        torch.load_state_dict(self.sessions[0].model.state_dict())
-        keras.set_weights(self.sessions[1].model.get_weights())
-        return [torch.eval(), keras]
 
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
@@ -143,16 +108,9 @@ def test_statistics_after_a_step_agree(live: Live) -> None:
     first_step = live.sessions[0].forward(live.inputs, training=True, step=0)
     expected = statistics(live.spec, live.inputs, live.weights, first_step["layers"])
     for session in live.sessions:
-        step_without_learning(session, live)
+        live.learn(session, 0.0)
         same({name: session.weights()[name] for name in buffers}, expected)
         session.load(live.weights)
-
-
-def step_without_learning(session: Session, live: Live) -> None:
-    """Take one training step at learning rate 0, so that only the statistics move."""
-    session.hold("train", live.inputs, targets=live.forward(False)[0]["outputs"][0])
-    session.prepare(S.MeanSquaredError(), S.SGD())
-    session.steps("train", np.arange(3)[None], np.zeros(1))
 
 
 def test_every_field_of_every_layer_varies_in_the_table() -> None:

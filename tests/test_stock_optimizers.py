@@ -4,8 +4,7 @@ The sets for torch are those of its own test suite (``torch.testing._internal.co
 that a spec can say, and every one that must be refused.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from dualnet.backends import Backend
 from dualnet.backends.protocol import Arrays
 from dualnet.errors import SpecError
 from dualnet.specs import text
-from tests.stock import MATRICES, SPEC, by_keras, by_torch, fields_of, spec_of, trained
+from tests.stock import MATRICES, SPEC, by_keras, by_torch, fields_of, spec_of, trained, unrounded
 
 # One step agrees to about 1e-15; fifty of them, each a division by a root that can be small, reach 1e-13 in the worst
 # row of the table. A wrong coefficient, even by float32's rounding of it, is 1e-9 and more.
@@ -137,19 +136,6 @@ def meets(both: tuple[Backend, Backend], spec: S.Spec, optimizer: S.Optimizer, s
     close(kerass, torchs)
 
 
-@contextmanager
-def unrounded() -> Iterator[None]:
-    """Let torch's Muon iterate in float64: its own is in bfloat16, which the spec refuses."""
-    import torch
-
-    rounded = torch.Tensor.bfloat16
-    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        torch.Tensor.bfloat16 = rounded  # type: ignore[method-assign]
-
-
 @pytest.mark.parametrize(("name", "given"), cases(TORCH))
 def test_both_sides_are_torchs_own(both: tuple[Backend, Backend], name: str, given: dict[str, Any]) -> None:
     spec = MATRICES if name == "Muon" else SPEC
@@ -250,7 +236,7 @@ def test_muon_asks_for_the_way_of_what_is_no_matrix() -> None:
     [
         ("LBFGS", "unknown optimizer 'LBFGS'. It takes the loss and gradient several times a step, in a line search"),
         ("SparseAdam", "unknown optimizer 'SparseAdam'. It is for sparse gradients"),
-        ("LossScaleOptimizer", "Losses are scaled for float16"),
+        ("LossScaleOptimizer", "Give the optimizer a loss_scale"),
         ("Nadam", "Here it is called 'NAdam'"),
     ],
 )

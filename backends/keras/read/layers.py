@@ -231,6 +231,7 @@ REFUSED: dict[type, str] = {
             "IntegerLookup",
             "TextVectorization",
             "Discretization",
+            "CategoryEncoding",
         )
         if hasattr(layers, name)
     },

@@ -22,6 +22,7 @@ REFUSED = {
     "linalg_eigvals": "eigenvalues have no order of their own; take linalg.eigvalsh",
     "fractional_max_pool2d": "it draws its windows at random; take AdaptiveMaxPool2d",
     "fractional_max_pool3d": "it draws its windows at random; take AdaptiveMaxPool3d",
+    "resize_as": "it writes into memory that it was given; of CrossMapLRN2d take LocalResponseNorm",
     "lgamma": "Keras has no gamma function",
     "digamma": "Keras has no gamma function",
     "unique_dim": "its shape depends on values",
