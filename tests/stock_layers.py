@@ -21,7 +21,8 @@ class Unsaid(Exception):
 def _dim(module: Any) -> int:
     """Return a module's ``dim`` for an example with a batch axis put in front of it."""
     if module.dim is None:
-        raise Unsaid("an implicit dim")
+        msg = "an implicit dim"
+        raise Unsaid(msg)
     return module.dim + 1 if module.dim >= 0 else module.dim
 
 
@@ -58,15 +59,18 @@ ACTIVATIONS: dict[type, Callable[[Any], S.Layer]] = {
 
 def _reduced(module: Any, names: dict[str, str] | None = None) -> Any:
     if module.reduction == "none":
-        raise Unsaid("a loss here is one number: reduction='none'")
+        msg = "a loss here is one number: reduction='none'"
+        raise Unsaid(msg)
     if getattr(module, "weight", None) is not None:
-        raise Unsaid("a weight for each entry of the batch")
+        msg = "a weight for each entry of the batch"
+        raise Unsaid(msg)
     return (names or {}).get(module.reduction, module.reduction)
 
 
 def _classes(kind: type[S.Loss], module: Any, **fields: Any) -> S.Loss:
     if module.reduction == "none":
-        raise Unsaid("a loss here is one number: reduction='none'")
+        msg = "a loss here is one number: reduction='none'"
+        raise Unsaid(msg)
     weights = None if module.weight is None else tuple(module.weight.tolist())
     return kind(class_weights=weights, reduction=module.reduction, **fields)
 
@@ -116,14 +120,17 @@ def loss(module: nn.Module, x: Array, target: Array) -> tuple[S.Loss, Array, Arr
     """Return a loss, and outputs and targets as a spec has them: classes on axis 1 of two, or one shape of both."""
     made = LOSSES[type(module)](module)
     if not np.isfinite(x).all() or not np.isfinite(target).all():
-        raise Unsaid("its input is NaN: a logarithm of what is negative")
+        msg = "its input is NaN: a logarithm of what is negative"
+        raise Unsaid(msg)
     if type(module) in DENSE:
         if getattr(made, "positive_weights", None) and len(made.positive_weights) != x.shape[-1]:  # type: ignore[attr-defined,arg-type]
-            raise Unsaid("positive weights that do not lie along the last axis alone")
+            msg = "positive weights that do not lie along the last axis alone"
+            raise Unsaid(msg)
         wide = x.reshape(*(x.shape or (1,)), *([1] * max(0, 2 - max(x.ndim, 1))))
         return made, wide, target.reshape(wide.shape).astype(x.dtype)
     if target.dtype.kind == "f":
-        raise Unsaid("the targets are shares of classes, and those of a spec are labels")
+        msg = "the targets are shares of classes, and those of a spec are labels"
+        raise Unsaid(msg)
     axis = 1 if x.ndim > 1 else 0
     return made, np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis]), target.reshape(-1)
 

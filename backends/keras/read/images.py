@@ -13,7 +13,7 @@ def resize(s: Sheet, op: Any, x: Any) -> Any:
     x = s.tensor(x)
     single, last = len(x.shape) == 3, is_last(op.data_format)
     x = s("unsqueeze", x, dim=0) if single else x
-    x, size = inward(s, x, last), tuple(int(n) for n in op.size)
+    x, size = inward(s, x, last), (int(op.size[0]), int(op.size[1]))
     if op.crop_to_aspect_ratio:
         x = _cropped(s, x, size)
     elif op.pad_to_aspect_ratio:
@@ -32,13 +32,14 @@ def _resized(s: Sheet, x: Any, size: tuple[int, int], method: str, antialias: bo
     return s("matmul", x, other=s.constant(wide.T.astype(x.dtype), "columns"))
 
 
-def _shaped(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the height that goes with the width at the wanted ratio, and the width that goes with the height."""
+def _shaped(x: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height that goes with an image's width at the wanted ratio, and the width with its height."""
+    height, width = x.shape[2:]
     return width * size[0] // size[1], height * size[1] // size[0]
 
 
 def _cropped(s: Sheet, x: Any, size: tuple[int, int]) -> Any:
-    for axis, (now, wanted) in enumerate(zip(x.shape[2:], _shaped(*x.shape[2:], size), strict=True), 2):
+    for axis, (now, wanted) in enumerate(zip(x.shape[2:], _shaped(x, size), strict=True), 2):
         kept = max(min(now, wanted), 1)
         start = (now - kept) // 2
         x = x if kept == now else s("slice", x, dim=axis, start=start, end=start + kept)
@@ -47,7 +48,7 @@ def _cropped(s: Sheet, x: Any, size: tuple[int, int]) -> Any:
 
 def _padded(s: Sheet, x: Any, size: tuple[int, int], fill: float) -> Any:
     """Write the margins: as many on both ends, so that an odd one is left out, as in Keras."""
-    around = [max(wanted - now, 0) // 2 for now, wanted in zip(x.shape[2:], _shaped(*x.shape[2:], size), strict=True)]
+    around = [max(wanted - now, 0) // 2 for now, wanted in zip(x.shape[2:], _shaped(x, size), strict=True)]
     sides = tuple(n for one in reversed(around) for n in (one, one))
     return s("constant_pad_nd", x, pad=sides, value=float(fill)) if any(sides) else x
 
