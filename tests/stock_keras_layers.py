@@ -66,7 +66,6 @@ def _transposed(kind: Any) -> Callable[[dict[str, Any]], list[S.Layer]]:
 
 def _pool(kind: Any, **more: Any) -> Callable[[dict[str, Any]], list[S.Layer]]:
     def rule(c: dict[str, Any]) -> list[S.Layer]:
-        _channels_last(c)
         padding = {"valid": 0}.get(c["padding"], c["padding"])
         return [kind(c["pool_size"], stride=c["strides"], padding=padding, **more)]
 
@@ -75,7 +74,6 @@ def _pool(kind: Any, **more: Any) -> Callable[[dict[str, Any]], list[S.Layer]]:
 
 def _whole(kind: Any) -> Callable[[dict[str, Any]], list[S.Layer]]:
     def rule(c: dict[str, Any]) -> list[S.Layer]:
-        _channels_last(c)
         return [kind(1), *([] if c["keepdims"] else [S.Flatten()])]
 
     return rule
@@ -104,13 +102,11 @@ def _unit(c: dict[str, Any]) -> list[S.Layer]:
 
 
 def _crop(c: dict[str, Any]) -> list[S.Layer]:
-    _channels_last(c)
     ends = c["cropping"]
     return [S.Cropping(tuple(tuple(each) for each in (ends if isinstance(ends[0], (list, tuple)) else [ends])))]
 
 
 def _upsample(c: dict[str, Any]) -> list[S.Layer]:
-    _channels_last(c)
     _refuse(c.get("interpolation", "nearest") not in ("nearest", "bilinear"), f"interpolation {c.get('interpolation')}")
     return [S.Upsample(c["size"], mode="linear" if c.get("interpolation") == "bilinear" else "nearest")]
 
