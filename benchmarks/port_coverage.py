@@ -1,97 +1,93 @@
-"""How PyTorch's own test cases port to Keras: its ModuleInfo database, outputs and gradients in float64.
+"""How the frameworks' own test cases port: PyTorch's to Keras, Keras's to PyTorch, outputs and gradients in float64.
 
-Run it: python benchmarks/port_coverage.py [MODULE ...]      (writes results/port_coverage.md)
+Run it: python -m benchmarks.port_coverage {torch,keras} [NAME ...]
+
+It writes results/port_coverage.md or keras_coverage.md. Where modules or layers are named,
+those alone are measured again, and the page keeps the other rows.
 """
 
-import itertools
 import sys
-import types
 import warnings
-import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-from torch.utils import _pytree as pytree
+from tests.ported import SAME, Outcome, keras_outcome, outcome
 
-import dualnet
-from dualnet.compare.certificate import certificate_of
-from dualnet.errors import DualnetError
-
-SAME = 1e-9  # two float64 runs of one function; the database's modules are one layer deep
-MOST = 16  # samples of one module: two of them have hundreds that differ in one number each
-PAGE = Path(__file__).parent / "results" / "port_coverage.md"
-
-
-def database() -> list[Any]:
-    """Return the ModuleInfo entries that are not about quantisation."""
-    if "expecttest" not in sys.modules:  # the database imports it, and never calls it
-        stand_in = types.ModuleType("expecttest")
-        stand_in.TestCase = type("TestCase", (__import__("unittest").TestCase,), {})  # type: ignore[attr-defined]
-        sys.modules.setdefault("expecttest", stand_in)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torch.testing._internal.common_modules import module_db
-    return [info for info in module_db if ".ao." not in info.module_cls.__module__]
+ALL = ("loss", "activation")  # the pages of torch.nn of which every sample is taken
+MOST = 16  # samples of one module of the other pages: two of them have hundreds that differ in one number each
+PAGES = Path(__file__).parent / "results"
+HEADS = {
+    "torch": "PyTorch's own module tests, ported to Keras",
+    "keras": "Keras's own layer tests, ported to PyTorch",
+}
+ABOUT = {
+    "torch": f"Each sample of torch's ModuleInfo database (every one of losses and activations, the first {MOST} of\n"
+    "the other modules), in evaluation mode.",
+    "keras": "Each `run_layer_test` call of the tests in Keras's wheel, in evaluation and training mode, random draws\n"
+    "shared. Those that Keras turns down test its errors.",
+}
+VERDICTS = ("equal", "refused", "refused by Keras", "wrong")
 
 
-def samples(info: Any) -> Iterator[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]:
-    """Yield modules in float64 with what they are called with, seeded."""
-    torch.manual_seed(zlib.crc32(info.name.encode()))
-    inputs = partial(info.module_inputs_func, info, device="cpu", dtype=torch.float64, requires_grad=False)
-    for sample in itertools.islice(inputs(training=False), MOST):
-        made = sample.constructor_input
-        module = info.module_cls(*made.args, **made.kwargs).to(torch.float64)
-        yield module, tuple(sample.forward_input.args), dict(sample.forward_input.kwargs)
+def of_torch(wanted: list[str]) -> Iterator[tuple[str, str, Outcome]]:
+    """Yield the row, the label and the outcome of each sample of PyTorch."""
+    from tests.torch_samples import database, page, samples
+
+    for name in wanted or database():
+        for label, module, inputs in islice(samples(name), None if page(name) in ALL else MOST):
+            yield name, label, outcome(module, inputs, "keras")
 
 
-def outcome(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
-    """Return "equal", "refused" or "wrong", and why."""
-    inputs = {**dict(enumerate(args)), **kwargs}
-    try:
-        made = dualnet.port(module, inputs, to="keras", certificate=False)
-        report = certificate_of(module, made, inputs, training=False)
-    except DualnetError as error:
-        return "refused", str(error).splitlines()[-2 if "partial port" in str(error) else 0].strip()
-    gaps = [report.stage(name) for name in ("forward", "gradients")]
-    failed = next((stage for stage in gaps if stage.verdict == "not checked" or stage.gap64 > SAME), None)
-    return ("equal", "") if failed is None else ("wrong", f"{failed.name}: {failed.where or failed.skipped}")
+def of_keras(wanted: list[str]) -> Iterator[tuple[str, str, Outcome]]:
+    """Yield the row, the label and the outcome of each sample of Keras."""
+    from tests.keras_samples import samples
+
+    for sample in samples():
+        if not wanted or sample.cls.__name__ in wanted:
+            yield sample.cls.__name__, sample.label, keras_outcome(sample)
 
 
 def main() -> None:
-    wanted, rows, reasons = sys.argv[1:], {}, defaultdict(Counter)
-    for info in database():
-        if wanted and info.name not in wanted:
-            continue
-        counts: Counter[str] = Counter()
-        for module, args, kwargs in samples(info):
-            leaves = pytree.tree_leaves((args, kwargs))
-            verdict, why = outcome(module, args, kwargs) if leaves else ("refused", "no inputs")
-            counts[verdict] += 1
-            reasons[info.name][why] += bool(why)
-        rows[info.name] = counts
-        print(info.name, dict(counts), dict(reasons[info.name]), flush=True)
-    PAGE.write_text(page(rows, reasons))
+    origin, *wanted = sys.argv[1:]
+    place = PAGES / {"torch": "port_coverage.md", "keras": "keras_coverage.md"}[origin]
+    found: dict[str, list[Outcome]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, label, made in {"torch": of_torch, "keras": of_keras}[origin](wanted):
+            found.setdefault(name, []).append(made)
+            print(label, made.verdict, f"{made.gap:.1e}", made.why, flush=True)
+    rows = (before(place) if wanted else {}) | {name: row(name, outcomes) for name, outcomes in found.items()}
+    place.write_text(page(origin, list(rows.values())))
 
 
-def page(rows: dict[str, Counter[str]], reasons: dict[str, Counter[str]]) -> str:
-    """Return the table by module."""
-    total: Counter[str] = sum(rows.values(), Counter())
-    able = total["equal"] + total["wrong"]
-    lines = ["# PyTorch's own module tests, ported to Keras", ""]
-    lines += [f"Generated by `benchmarks/port_coverage.py` with torch {torch.__version__}. Each sample of torch's", ""]
-    lines[-2] += f" ModuleInfo database (the first {MOST} of each module) in float64: outputs and gradients within"
-    lines[-2] += " 1e-9, relative, of the original's, by the certificate's verdict."
-    lines += [f"{total['equal']} of {able} that are ported agree; {total['refused']} are refused with a reason.", ""]
-    lines += ["| module | equal | refused | wrong | why |", "|---|---|---|---|---|"]
-    for name, counts in rows.items():
-        why = "; ".join(reason[:160].replace("|", "/") for reason, count in reasons[name].items() if count)
-        lines.append(f"| {name} | {counts['equal']} | {counts['refused']} | {counts['wrong']} | {why} |")
-    return "\n".join(lines) + "\n"
+def before(place: Path) -> dict[str, str]:
+    """Return the rows of a page that was written, by name."""
+    lines = place.read_text().splitlines() if place.exists() else []
+    return {
+        line.split("|")[1].strip(): line for line in lines if line.startswith("| ") and not line.startswith("| layer |")
+    }
+
+
+def row(name: str, outcomes: list[Outcome]) -> str:
+    """Return a row: how many of each verdict, the worst gap of those that agree, and every reason once."""
+    counts = Counter(each.verdict for each in outcomes)
+    gap = max((each.gap for each in outcomes if each.verdict == "equal"), default=None)
+    why = "; ".join(dict.fromkeys(each.why[:160].replace("|", "/") for each in outcomes if each.why))
+    cells = [name, *(str(counts[each]) for each in VERDICTS), "" if gap is None else f"{gap:.0e}", why]
+    return f"| {' | '.join(cells)} |"
+
+
+def page(origin: str, rows: list[str]) -> str:
+    """Return the page of one framework's tests."""
+    equal, refused, turned_down, wrong = (sum(int(each.split("|")[i]) for each in rows) for i in range(2, 6))
+    lines = [f"# {HEADS[origin]}", "", f"Generated by `python -m benchmarks.port_coverage {origin}`. {ABOUT[origin]}"]
+    lines += [f"Equal: outputs and gradients in float64 within {SAME:g}, relative to the largest entry.", ""]
+    also = f"; {turned_down} are turned down by Keras itself" if turned_down else ""
+    lines += [f"{equal} of {equal + wrong} that are ported agree; {refused} are refused with a reason{also}.", ""]
+    lines += [f"| layer | {' | '.join(VERDICTS)} | largest gap | why |", "|---|--:|--:|--:|--:|--:|---|"]
+    return "\n".join([*lines, *rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Layered(Aligned):
             if self.module.twin is not None:
                 self.module.members.setdefault((attr, index), found)
             return Reach(self.module.self(), found)
-        member = self.slot(path, made, suffix=suffix)
+        member = self.slot(path, made, suffix=suffix, here=self.module)
         if self.module.twin is not None:
             return Reach(self.module, member)
         return Reach(self.module.self(), member)

@@ -96,12 +96,17 @@ class Page:
             return path
         return path[len(own) + 1 :] if path.startswith(f"{own}.") else path if path != own else path.rpartition(".")[2]
 
-    def slot(self, path: str, made: Any, module: Written | None = None, suffix: str = "") -> Member:
-        """Make a member for what the program calls ``path``; a second one of the name gets a number."""
+    def slot(
+        self, path: str, made: Any, module: Written | None = None, suffix: str = "", here: Written | None = None
+    ) -> Member:
+        """Make a member for what the program calls ``path``; a second one of the name gets a number.
+
+        It belongs to the module, whichever call of it is being written, unless ``here`` is that call.
+        """
         attr, index = self.attr(path)
         if suffix:
             attr, index = f"{attr}_{suffix}" if index is None else f"{attr}_{index}_{suffix}", None
-        taken, number, stem = self.module.members, 2, attr
+        taken, number, stem = (here or self.module.self()).members, 2, attr
         plain = {name for name, at in taken if at is None}
         lists = {name for name, at in taken if at is not None}
         while (attr, index) in taken or (attr in plain if index is not None else attr in lists):

@@ -17,6 +17,8 @@ from dualnet.backends.torch.draws import Shared
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
 
+REFUSAL = "is not differentiable with respect to argument"
+
 
 class TorchLive(Held):
     """See ``backends.live.Live``. Without ``carries`` the weights bear the module's own names."""
@@ -31,6 +33,7 @@ class TorchLive(Held):
         draw_orders: Sequence[Order] = (),
     ) -> None:
         self.dtype, self.orders = dtype, (in_orders, out_orders, draw_orders)
+        self.still: set[int] = set()
         self.module = _cast(copy.deepcopy(module), stored(precision(dtype)))
         self.named = named(self.module)
         self.hold(self.named, carries, self.named.__getitem__)
@@ -72,7 +75,37 @@ class TorchLive(Held):
         step: int = 0,
         like: Sequence[Draw] = (),
     ) -> Run:
-        """Make one pass; see ``Live.run``."""
+        """Make one pass; see ``Live.run``. An input by which torch refuses to differentiate has no gradient."""
+        options: Any = {"training": training, "gradients": gradients, "tell": tell, "step": step, "like": like}
+        try:
+            return self._pass(inputs, **options)
+        except RuntimeError as error:
+            if self.still or REFUSAL not in str(error):
+                raise
+        self.still = self._refused(inputs, training)
+        return self._pass(inputs, **options)
+
+    def _refused(self, inputs: Inputs, training: bool) -> set[int]:
+        """Return the numbers of the inputs by which torch refuses to differentiate: a loss's target, say."""
+        every, refused = set(self._given(inputs)[1]), set()
+        for index in every:
+            self.still = every - {index}
+            try:
+                self._pass(inputs, training=training)
+            except RuntimeError:
+                refused.add(index)
+        return refused
+
+    def _pass(
+        self,
+        inputs: Inputs,
+        *,
+        training: bool,
+        gradients: bool = True,
+        tell: bool = True,
+        step: int = 0,
+        like: Sequence[Draw] = (),
+    ) -> Run:
         draws = Draws(step, like, self.orders[2], self.orders[0])
         given, floats = self._given(inputs)
         self.module.train(training)
@@ -108,7 +141,10 @@ class TorchLive(Held):
             made = torch.from_numpy(np.array(turned(value, at(self.orders[0], index)))).to(place)
             if not made.is_floating_point():
                 return made
-            found[index] = made.to(stored(precision(self.dtype))).requires_grad_()
+            made = made.to(stored(precision(self.dtype)))
+            if index in self.still:
+                return made
+            found[index] = made.requires_grad_()
             return found[index].clone()  # a module may write into what it is given
 
         return {name: replaced(value, tensor) for name, value in inputs.items()}, found

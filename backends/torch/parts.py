@@ -31,6 +31,19 @@ class BiasedBatchNorm(nn.Module):
         return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, self.training, eps=self.eps)
 
 
+def spectral_step(x, weight, vector, power_iterations, dim, training):
+    """Keras's spectral normalisation: training divides the weight itself by its largest singular value; x passes."""
+    if training and weight.any():
+        with torch.no_grad():
+            rows, u = weight.transpose(0, dim).flatten(1), vector
+            for _ in range(power_iterations):
+                v = nn.functional.normalize(u @ rows, eps=1e-7)
+                u = nn.functional.normalize(v @ rows.T, eps=1e-7)
+            weight.div_(v @ rows.T @ u.T)
+            vector.copy_(u)
+    return x
+
+
 def load_weights(model, path):
     """Put the arrays of a .safetensors file, by name, into a model."""
     with open(path, "rb") as file:

@@ -199,7 +199,8 @@ def _gradients(couple: Couple, made: Mapping[tuple[str, str], Run], prefix: str)
     one = made[couple.keys[0]]
     reference = max((largest(a) for part in (one["inputs"], one["parameters"]) for a in part.values()), default=0.0)
     alike: Made = {key: {n: a for n, a in run["parameters"].items() if n in couple.paired} for key, run in made.items()}
-    inputs: Made = {key: run["inputs"] for key, run in made.items()}
+    # the source's own: it may refuse to differentiate by one, as torch does by a loss's target
+    inputs: Made = {key: {n: a for n, a in run["inputs"].items() if n in one["inputs"]} for key, run in made.items()}
     return [
         *couple.judged(alike, f"{prefix}parameter ", reference=reference),
         *couple.judged(inputs, f"{prefix}input ", reference=reference),

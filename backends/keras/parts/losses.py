@@ -71,8 +71,7 @@ def poisson(x, target, log_input=True, full=False, eps=1e-8):
     loss = ops.exp(x) - target * x if log_input else x - target * ops.log(x + eps)
     if not full:
         return loss
-    safe = ops.where(target > 1, target, ops.ones_like(target))
-    stirling = safe * ops.log(safe) - safe + 0.5 * ops.log(2.0 * math.pi * safe)
+    stirling = target * ops.log(target) - target + 0.5 * ops.log(2.0 * math.pi * target)
     return loss + ops.where(target > 1, stirling, ops.zeros_like(loss))
 
 

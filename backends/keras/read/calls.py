@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -202,7 +203,7 @@ class Reader:
         if _outline(usual) == _outline(other):
             self.sheet.calls, self.sheet.names = calls, names
             return inference
-        self.sheet.open[-1].body += other
+        self.sheet.open[-1].body += _of_training(other)
         return keras.tree.map_structure(self._either, training, inference)
 
     def _either(self, training: Any, inference: Any) -> Any:
@@ -278,6 +279,16 @@ def _spec(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _draws(layer: keras.Layer) -> bool:
     """Return whether a layer may do something else in training: any but those known to pass the mode on."""
     return not isinstance(layer, (keras.layers.MultiHeadAttention, keras.layers.TimeDistributed))
+
+
+def _of_training(body: list[Op | Scope]) -> list[Op | Scope]:
+    """Return a body that runs in training alone: evaluation draws no numbers in vain."""
+    for index, item in enumerate(body):
+        if isinstance(item, Scope):
+            _of_training(item.body)
+        else:
+            body[index] = replace(item, mode="training")
+    return body
 
 
 def _outline(body: list[Op | Scope]) -> list[Any]:

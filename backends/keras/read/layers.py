@@ -158,6 +158,19 @@ def spatial_dropout(s: Sheet, layer: Any, inputs: Any, training: Any = None) -> 
     return outward(s, s("feature_dropout", inward(s, inputs, last), p=float(layer.rate), train=training), last)
 
 
+def spectral(s: Sheet, layer: Any, inputs: Any, training: Any = None) -> Any:
+    """Write the step that training takes on the inner layer's kernel, then that layer."""
+    inner, rank = layer.layer, len(layer.kernel.shape)
+    if isinstance(inner, DEPTHWISE):
+        msg = "spectral normalisation of a depthwise kernel, by its multiplier. Take a Conv with groups."
+        raise NotImplementedError(msg)
+    rows = isinstance(inner, layers.Embedding)  # whose weight lies alike in both frameworks
+    order = (0, 1) if rows else (rank - 1, rank - 2, *range(rank - 2))
+    weight, vector = s.weight(layer.kernel, "weight", order), s.weight(layer.vector_u, "vector_u")
+    steps = {"power_iterations": layer.power_iterations, "dim": 1 if rows else 0, "training": training}
+    return inner(s("spectral_step", inputs, weight=weight, vector=vector, **steps))
+
+
 def prelu(s: Sheet, layer: Any, inputs: Any) -> Any:
     """Write a PReLU: ATen's op where there is one slope, or one per channel; else a choice."""
     x, alpha = s.tensor(inputs), layer.alpha
@@ -192,10 +205,11 @@ def rescaling(s: Sheet, layer: Any, inputs: Any) -> Any:
 CONVS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 DECONVS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 DROPOUTS = (layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 LAYERS: dict[type, Callable[..., Any]] = {
     **dict.fromkeys(CONVS, conv),
     **dict.fromkeys(DECONVS, transposed),
-    **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), depthwise),
+    **dict.fromkeys(DEPTHWISE, depthwise),
     **dict.fromkeys((layers.SeparableConv1D, layers.SeparableConv2D), separable),
     **dict.fromkeys(DROPOUTS, spatial_dropout),
     **dict.fromkeys((layers.LSTM, layers.GRU, layers.SimpleRNN), recurrent),
@@ -205,6 +219,7 @@ LAYERS: dict[type, Callable[..., Any]] = {
     layers.GroupNormalization: group_norm,
     layers.Embedding: embedding,
     layers.Dropout: dropout,
+    layers.SpectralNormalization: spectral,
     layers.PReLU: prelu,
     layers.Activation: activated,
     layers.Normalization: normalization,

@@ -8,6 +8,7 @@ import keras
 from dualnet.backends.keras.read.activations import ACTIVATIONS
 from dualnet.backends.keras.read.arrays import ARRAYS
 from dualnet.backends.keras.read.convs import CONVS
+from dualnet.backends.keras.read.images import IMAGES
 from dualnet.backends.keras.read.norms import NORMS
 from dualnet.backends.keras.read.picks import PICKS
 from dualnet.backends.keras.read.pools import POOLS
@@ -54,6 +55,14 @@ def binary(s: Sheet, name: str, one: Any, other: Any) -> Any:
     if name in ("maximum", "minimum") and not hasattr(other, "shape"):
         return s("clamp", one, **{"min" if name == "maximum" else "max": other})
     return s(name, one, **{"exponent" if name == "pow" else "other": other})
+
+
+def where(s: Sheet, op: Any, condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """Write a choice; a condition that is settled while the model is read becomes a tensor, which ATen asks for."""
+    condition = s.tensor(condition)
+    settled = not hasattr(condition, "shape")
+    asked = s("full", size=(), fill_value=bool(condition), dtype="bool") if settled else condition
+    return s("where", condition=asked, input=x1, other=x2)
 
 
 def subtract(s: Sheet, op: Any, one: Any, other: Any) -> Any:
@@ -122,11 +131,12 @@ OPS: dict[str, Rule] = {
     **PICKS,
     **CONVS,
     **POOLS,
+    **IMAGES,
     "Subtract": subtract,
     "Divide": divide,
     "TrueDivide": divide,
     "Clip": lambda s, op, x, *a, **k: s("clamp", x, min=op.x_min, max=op.x_max),
-    "Where": lambda s, op, condition, x1=None, x2=None: s("where", condition=condition, input=x1, other=x2),
+    "Where": where,
     "Cast": identity,
     "ConvertToTensor": identity,
     "Scan": scanned,

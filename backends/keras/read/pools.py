@@ -59,24 +59,9 @@ def _adaptive(kind: str) -> Callable[..., Any]:
     return rule
 
 
-def resize(s: Sheet, op: Any, x: Any) -> Any:
-    """Write ``keras.ops.image.resize``: bilinear and nearest, without antialias, of whole images."""
-    special = op.antialias or op.crop_to_aspect_ratio or op.pad_to_aspect_ratio
-    x = s.tensor(x)
-    if op.interpolation not in ("bilinear", "nearest") or special or len(x.shape) != 4:
-        msg = f"resize with interpolation {op.interpolation!r}, antialias or a ratio. Use plain bilinear or nearest."
-        raise NotImplementedError(msg)
-    last = is_last(op.data_format)
-    x, size = inward(s, x, last), tuple(int(n) for n in op.size)
-    if op.interpolation == "bilinear":
-        return outward(s, s("upsample_bilinear2d", x, output_size=size, align_corners=False), last)
-    return outward(s, s("_upsample_nearest_exact2d", x, output_size=size), last)
-
-
 POOLS: dict[str, Callable[..., Any]] = {
     "MaxPool": _pool("max"),
     "AveragePool": _pool("avg"),
     "AdaptiveAveragePool": _adaptive("avg"),
     "AdaptiveMaxPool": _adaptive("max"),
-    "Resize": resize,
 }

@@ -260,5 +260,5 @@ SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {
     "index_select": _index_select,
     "gather": _gather,
     "one_hot": _one_hot,
-    "to": _same,
+    **dict.fromkeys(("to", "spectral_step"), _same),
 }

@@ -229,7 +229,7 @@ def as_array(value: Any) -> NDArray[Any]:
 
 def as_held(value: Any, dtype: str) -> Any:
     """Return a number or an array as TensorFlow holds it: by way of float32, where it computes in float64."""
-    if isinstance(value, np.float64):
+    if isinstance(value, np.float64) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return float(value)
     if isinstance(value, (int, float)):
         return float(np.float32(value)) if dtype == "float64" else value

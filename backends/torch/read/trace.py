@@ -342,6 +342,8 @@ class _Reader:
         wires = tuple(f"{stem}_{i}" if several else stem for i in range(len(values)))
         for wire, each in zip(wires, values, strict=True):
             self.made.wires[wire] = self._type(each) if isinstance(each, Tensor) else Type(())
+        if name == "multilabel_margin_loss" and node.args[0].meta["val"].dim() == 1:  # torch's own shape rule says (1,)
+            self.made.wires[stem] = Type((), self.made.wires[stem].dtype)
         self.made.ops.append((Op(_canonical(name, arguments), arguments, wires, self.place), self.stack))
         refs = [Ref(wire) for wire in wires]
         return refs if several else refs[0]

@@ -7,7 +7,7 @@ from dualnet.backends.source.features import last
 from dualnet.backends.source.form import Axes, Value, appearing, axes_of
 from dualnet.backends.source.rules import Rule, entered, fresh, given, matched, zeros
 from dualnet.backends.source.writer import Frame
-from dualnet.backends.torch.write.ops import plain
+from dualnet.backends.torch.write.ops import argument, plain
 from dualnet.specs.program import ByMode, Held, Op
 
 Weights = dict[str, tuple[Value, Axes]]
@@ -117,6 +117,14 @@ def batch_norm(frame: Frame, op: Op) -> Value:
     arguments = {name: arg for name, arg in op.arguments.items() if name not in ("running_variance", "cudnn_enabled")}
     order = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
     return plain(frame, Op(op.op, {name: arguments[name] for name in order if name in arguments}, op.results))  # type: ignore[no-any-return]
+
+
+def spectral_step(frame: Frame, op: Op) -> Value:
+    """``spectral_step``: a part, which writes to the weight and to the vector."""
+    frame.writer.parts.add(op.op)
+    tensors = [frame.logical(frame.settled_weight(given(frame, name))) for name in ("input", "weight", "vector")]
+    rest = [argument(frame, name, op.arguments[name]) for name in ("power_iterations", "dim", "training")]
+    return fresh(frame, invoke(op.op, *tensors, *rest))
 
 
 def instance_norm(frame: Frame, op: Op) -> Value:
@@ -275,6 +283,7 @@ LAYERS: dict[str, Rule] = {
     **{f"conv_transpose{rank}d": convolution(rank, transposed=True) for rank in (1, 2, 3)},
     "batch_norm": batch_norm,
     "instance_norm": instance_norm,
+    "spectral_step": spectral_step,
     "layer_norm": layer_norm,
     "group_norm": group_norm,
     "embedding": embedding,
