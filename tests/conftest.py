@@ -34,6 +34,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", chosen(metafunc.config), scope="session", indirect=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what a file's own ``is_slow`` calls so by its parameters."""
+    for item in items:
+        judge, case = getattr(getattr(item, "module", None), "is_slow", None), getattr(item, "callspec", None)
+        if judge and case and judge(case.params):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Return each chosen backend in turn."""

@@ -1,5 +1,6 @@
 """Every layer on both frameworks: outputs, gradients, statistics, the stock model; and an independent judge of each."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -21,6 +22,25 @@ from tests.judge import judge, statistics
 from tests.live import STEP, Live
 
 MODES = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+
+
+def leading() -> set[str]:
+    """Return the first three cases of each layer; of the others the fast tests take the passes of training alone."""
+    found, seen = set(), Counter[str]()
+    for name, spec in CASES.items():
+        kinds = {type(step.layer).__name__ for step in spec.graph.leaves()}
+        if any(seen[kind] < 3 for kind in kinds):
+            found.add(name)
+        seen.update(kinds)
+    return found
+
+
+LEADING = leading()
+
+
+def is_slow(case: dict[str, Any]) -> bool:
+    """Return whether a test is for `make test-all`; see ``leading``."""
+    return "live" in case and case["live"].name not in LEADING and case.get("training") is not True
 
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
