@@ -78,5 +78,5 @@ def test_every_page_is_in_the_index_and_has_examples() -> None:
     index = PAGES["README"].read_text(encoding="utf-8")
     listed = {page for page, path in PAGES.items() if path.parent.name == "building_blocks"} - {"README"}
     assert sorted(re.findall(r"\((\w+)\.md\)", index)) == sorted(listed)
-    assert len(listed) == 9
+    assert len(listed) == 10
     assert all(len(blocks(page)) >= 3 for page in listed)
