@@ -416,7 +416,7 @@ def test_a_model_of_two_inputs_can_be_fitted() -> None:
     made = dualnet.port(Several(), (torch.randn(3, 3), torch.randn(3, 5)), certificate=False)
     x, y = np.ones((8, 3), "float32"), np.ones((8, 5), "float32")
     made.model.compile("sgd", {"total": "mse", "mean": "mse"})
-    made.model.fit([x, y], {"total": np.ones((8, 4)), "mean": np.ones(8)}, verbose=0)
+    made.model.fit([x, y], {"total": np.ones((8, 4)), "mean": np.ones(8)}, shuffle=False, verbose=0)
 
 
 def test_the_loader_of_a_port_refuses_other_weights(tmp_path: Path) -> None:
