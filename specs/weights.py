@@ -13,14 +13,17 @@ from dualnet.specs import convs as V
 from dualnet.specs import layers as L
 from dualnet.specs.graph import Scope, Step, join
 from dualnet.specs.initializers import PRESETS, Initializer, Ones, Zeros
-from dualnet.specs.other_weights import RULES as OTHERS
 from dualnet.specs.parameter import Parameter
 from dualnet.specs.sequence_weights import RULES as SEQUENCES
 from dualnet.specs.shapes import Shape
+from dualnet.specs.transform_weights import RULES as TRANSFORMS
 
 # How a layer of somebody's own has parameters: (layer, in_shapes, preset) → its parameters. See ``dualnet.specs.own``.
 OWN: dict[type[L.Layer], Callable[..., tuple[Parameter, ...]]] = {}
-WHOLE = {**SEQUENCES, **OTHERS}  # likewise: layers that read several inputs, or whose sizes need more than one shape
+WHOLE = {
+    **SEQUENCES,
+    **TRANSFORMS,
+}  # likewise: layers that read several inputs, or whose sizes need more than one shape
 
 
 def fans(shape: Shape) -> tuple[int, int]:

@@ -18,8 +18,8 @@ from dualnet.backends.protocol import Array, Arrays
 from dualnet.backends.walk import walk
 from dualnet.specs.graph import Step
 from tests.judge_spatial import RULES as SPATIAL
-from tests.other_judge import NOISES, OTHERS, PAIRS, noisy
 from tests.sequence_judge import SEQUENCES, dropped
+from tests.transform_judge import NOISES, PAIRS, TRANSFORMS, noisy
 
 
 class Own(dict[str, Any]):
@@ -186,7 +186,7 @@ RULES |= {
     S.Exponential: lambda layer, x, w: np.exp(x),
     S.Identity: lambda layer, x, w: x,
 }
-RULES |= OTHERS
+RULES |= TRANSFORMS
 SEQUENCES |= PAIRS
 JOINS: dict[type[S.Layer], Callable[[Any, list[Array]], Any]] = {
     S.Add: lambda layer, inputs: sum(inputs),

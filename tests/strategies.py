@@ -101,7 +101,7 @@ pointwise = st.one_of(
     nodes(S.LogSoftmax, dim=dim),
 )
 one = st.just(S.Ones()) | nodes(S.Normal, std=positive)
-others = st.one_of(
+transforms = st.one_of(
     nodes(S.AlphaDropout, rate=below_one),
     nodes(S.FeatureAlphaDropout, rate=below_one),
     nodes(S.GaussianNoise, std=below_one),
@@ -162,7 +162,7 @@ joins = [S.Add(), S.Subtract(), S.Multiply(), S.Average(), S.Maximum(), S.Minimu
 # By the axes of places that a wire has: layers without weights of their own, and convolutions.
 windows = {axes: spatial(axes, running) for axes in (1, 2, 3)}
 convs = {axes: convolutions(axes, filter_init, start) for axes in (1, 2, 3)}
-feature_layers = pointwise | nodes(S.BatchNorm1d, **running) | others
+feature_layers = pointwise | nodes(S.BatchNorm1d, **running) | transforms
 losses: st.SearchStrategy[Loss] = st.one_of(
     nodes(S.CrossEntropy, label_smoothing=below_one, class_weights=st.lists(positive, min_size=1, max_size=4)),
     nodes(S.MeanSquaredError, reduction=st.sampled_from(["mean", "sum", "sum_of_means"])),
@@ -335,7 +335,7 @@ def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: 
         kept = tuple(outputs) if wires(inner, {"x": above[wire]}, tuple(outputs)) else ()
         return S.Block(tuple(inner), ports=("x",), outputs=kept, inputs=(wire,))
     axes = len(above[wire]) - 1
-    plain = pointwise | windows[axes] | others if axes else feature_layers
+    plain = pointwise | windows[axes] | transforms if axes else feature_layers
     weighted = linear | convs[1] | sequences if axes == 1 else convs[axes] if axes else linear
     leaf: S.Layer = draw(weighted if kind == "weights" else plain | columns if axes == 1 else plain)
     return replace(leaf, inputs=(wire,) if draw(st.booleans()) else ())

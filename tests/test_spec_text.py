@@ -27,13 +27,13 @@ from tests.strategies import (
     linear,
     muons,
     optimizers,
-    others,
     pairs,
     pointwise,
     schedules,
     sequences,
     specs,
     tables,
+    transforms,
     windows,
 )
 
@@ -54,7 +54,7 @@ def test_the_strategies_reach_every_entry_of_a_spec() -> None:
     seen: set[str] = set()
 
     # Each several times over: what is drawn depends on what other tests have loaded, for it borrows their constants.
-    several = st.tuples(*(st.lists(kind, min_size=6, max_size=6) for kind in (pointwise, others, sequences)))
+    several = st.tuples(*(st.lists(kind, min_size=6, max_size=6) for kind in (pointwise, transforms, sequences)))
     moved = st.tuples(*windows.values(), *windows.values(), *convs.values(), columns)
     layers = st.tuples(moved, several, feature_layers, tables, pairs, st.sampled_from(joins), linear)
     moves = st.tuples(optimizers, optimizers, optimizers, muons, schedules, schedules)

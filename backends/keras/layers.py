@@ -9,7 +9,7 @@ from typing import Any
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, unless
-from dualnet.backends.keras import others, sequences, spatial
+from dualnet.backends.keras import sequences, spatial, transforms
 from dualnet.backends.keras.place import Place
 from dualnet.specs import activations as A
 from dualnet.specs import channels as C
@@ -136,7 +136,7 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.SiLU: _activation("silu"),
     **dict.fromkeys(FORMULAS, _formula),
     A.Identity: lambda layer, place: call("layers.Identity"),
-    **others.RULES,
+    **transforms.RULES,
     Unflatten: _reshape,
     L.Softmax: _along("layers.Softmax"),
     L.LogSoftmax: _along("bridges.LogSoftmax"),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends import check
-from dualnet.backends.keras import others, sequences
+from dualnet.backends.keras import sequences, transforms
 from dualnet.backends.keras.convs import depthwise
 from dualnet.backends.keras.layout import layouts
 from dualnet.backends.keras.place import Place
@@ -38,7 +38,7 @@ def _same(array: Any) -> Any:
 def carrier(place: Place, name: str) -> Carrier:
     """Return the carrier of a step's parameter."""
     layer = place.step.layer
-    if yours("keras", place.step) or type(layer) in others.HELD:
+    if yours("keras", place.step) or type(layer) in transforms.HELD:
         return Carrier(name, _same, _same)
     if type(layer) in sequences.RULES:
         return Carrier("_embeddings" if isinstance(layer, _Table) else name, _same, _same)

@@ -5,7 +5,7 @@ from typing import Any
 
 from dualnet.backends import own
 from dualnet.backends.call import Call, call, unless
-from dualnet.backends.torch import others, sequences, spatial
+from dualnet.backends.torch import sequences, spatial, transforms
 from dualnet.specs import activations as A
 from dualnet.specs import channels as C
 from dualnet.specs import layers as L
@@ -16,8 +16,8 @@ def lower(step: Step, key: int | None = None) -> Call:
     """Return the call that makes a step's module; ``key`` shares what it draws at random."""
     if type(step.layer) in sequences.DRAWS:
         return sequences.DRAWS[type(step.layer)](step.layer, step.in_shapes, key)
-    if type(step.layer) in others.DRAWS:
-        return others.DRAWS[type(step.layer)](step.layer, key)
+    if type(step.layer) in transforms.DRAWS:
+        return transforms.DRAWS[type(step.layer)](step.layer, key)
     if type(step.layer) in sequences.RULES:
         return sequences.RULES[type(step.layer)](step.layer, step.in_shapes)
     if type(step.layer) not in RULES:
@@ -104,7 +104,7 @@ RULES: dict[type[L.Layer], Callable[[Any, tuple[int, ...]], Call]] = {
     A.Mish: lambda layer, shape: call("nn.Mish"),
     A.Exponential: lambda layer, shape: call("bridges.Exponential"),
     A.Identity: lambda layer, shape: call("nn.Identity"),
-    **others.RULES,
+    **transforms.RULES,
     L.Softmax: lambda layer, shape: call("nn.Softmax", layer.dim),
     L.LogSoftmax: lambda layer, shape: call("nn.LogSoftmax", layer.dim),
 }

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-import tests.other_cases
 import tests.sequence_cases
 import tests.spatial
+import tests.transform_cases
 import tests.wirings  # noqa: F401 - each enters its rows
 from dualnet import specs as S
 from dualnet.backends import backend

@@ -80,7 +80,7 @@ def _unflatten(layer: S.Unflatten, x: Array, w: Any) -> Any:
     return torch.tensor(x).unflatten(layer.dim, layer.sizes)
 
 
-OTHERS: dict[type[S.Layer], Callable[[Any, Array, Any], Any]] = {
+TRANSFORMS: dict[type[S.Layer], Callable[[Any, Array, Any], Any]] = {
     S.PReLU: _prelu,
     S.GLU: lambda layer, x, w: F.glu(torch.tensor(x), layer.dim),
     S.Softmin: lambda layer, x, w: special.softmax(-x, layer.dim),

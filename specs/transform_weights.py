@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dualnet.specs import other_shapes as _  # noqa: F401 - enters its rules
 from dualnet.specs import products as P
 from dualnet.specs import scales as K
+from dualnet.specs import transform_shapes as _  # noqa: F401 - enters its rules
 from dualnet.specs.initializers import Constant, Ones, Uniform, XavierUniform, Zeros
 from dualnet.specs.parameter import Parameter
 
