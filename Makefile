@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 # Tests run file by file in so many processes; each takes a core and 1.5 GB, for both frameworks.
 JOBS ?= 2
-SPLIT = -n $(JOBS) --dist loadfile
+SPLIT = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo test test-all fuzz lint types ci clean

@@ -15,7 +15,7 @@ from tests import keras_samples
 from tests.stock_keras_layers import LAYERS, SPATIAL, WEIGHTS, first, lies
 from tests.stock_layers import Unsaid
 
-FIRST = 2  # samples of a class where slow tests do not run
+FIRST = 1  # samples of a class where slow tests do not run
 CLOSE = 1e-12  # of the largest entry: a sample sums some hundred numbers
 # What the fields of a spec do not say of a sample; a sample may be left out for no other reason.
 UNSAID = (
