@@ -169,7 +169,7 @@ def test_init_refuses_what_cannot_be() -> None:
         init(MLP, ",", bench=IDLE)
     with pytest.raises(SpecError, match=r"seeds must be at least 1\. Received: 0"):
         init(MLP, seeds=0, bench=IDLE)
-    with pytest.raises(SpecError, match="bare: it has no Linear and no Conv2d whose start could be drawn"):
+    with pytest.raises(SpecError, match="bare: it has no Linear and no convolution whose start could be drawn"):
         init(S.Spec("bare", S.Sequential(S.LayerNorm()), (4,)), bench=IDLE)
     with pytest.raises(SpecError, match="There is no spec 'nowhere'"):
         init("nowhere", bench=IDLE)

@@ -1,4 +1,4 @@
-"""The fuzz: seventy random graphs, the graphs that once found a fault, and faults that it must find."""
+"""The fuzz: some random graphs, the graphs that once found a fault, and faults that it must find."""
 
 import json
 from collections import Counter
@@ -40,9 +40,9 @@ def test_a_norm_of_several_ranks_is_refused() -> None:
 
 @pytest.mark.timeout(600)  # two minutes on an idle machine
 def test_random_graphs() -> None:
-    found = fuzz.piece(2026, 70)
-    assert found["graphs"] == 70
-    assert found["equal"] > 55
+    found = fuzz.piece(2026, 45)
+    assert found["graphs"] == 45
+    assert found["equal"] > 35
 
 
 def test_a_fault_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:

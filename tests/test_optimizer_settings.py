@@ -52,7 +52,7 @@ def test_rates_never_rise_and_do_not_depend_on_where_the_count_begins(
 
 # Of torch.optim's and keras.optimizers' reference pages: what the call has when nothing is given.
 FIELDS = {"momentum": 0.0, "nesterov": False, "amsgrad": False, "centered": False, "dampening": 0.0}
-FIELDS |= {"maximize": False, "groups": (), "accumulate": None, "average": None}
+FIELDS |= {"maximize": False, "groups": (), "accumulate": None, "average": None, "loss_scale": None}
 TORCH: dict[str, dict[str, Any]] = {
     "SGD": {"learning_rate": 1e-3, "weight_decay": 0.0, "decay": "coupled", "velocity": "gradient"},
     "Adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0,

@@ -202,7 +202,7 @@ def assert_identical(found: Arrays, expected: Arrays) -> None:
 
 
 # What every optimizer has, ``test_optimizer_extras.py`` varies; the last two have one value that is not refused.
-COMMON = {"maximize", "groups", "accumulate", "average"}
+COMMON = {"maximize", "groups", "accumulate", "average", "loss_scale"}
 ALONE = {("Muon", "precision"), ("Rprop", "weight_decay"), ("Rprop", "decay")}
 
 

@@ -1,6 +1,7 @@
 """Two hundred optimizer steps in float64, shared weights and batches: all parameters within 1e-9 of each other."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from dualnet.specs.optimizers import FLAVOURS, AdamW, Muon, Rprop
 STEPS = 200
 # An optimizer that takes entries one by one cannot tell a convolution's from others; the common and the rest do both.
 WHOLE = {"SGD", "Adam", "AdamW", "RMSprop", "Adafactor", "Muon", "Lamb"}
-CASES = [("fashion_mlp", flavour, name) for flavour, family in FLAVOURS.items() for name in family]
-CASES += [("fashion_cnn", flavour, name) for _, flavour, name in CASES if name in WHOLE]
+CASES: list[Any] = [("fashion_mlp", flavour, name) for flavour, family in FLAVOURS.items() for name in family]
+SLOW = {"torch": (), "keras": (pytest.mark.slow,)}  # the fast tests hold Keras's flavours on the other network alone
+CASES += [pytest.param("fashion_cnn", each, name, marks=SLOW[each]) for _, each, name in CASES if name in WHOLE]
 
 
 def with_optimizer(spec: Spec, flavour: str, name: str) -> Spec:
