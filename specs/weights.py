@@ -20,10 +20,8 @@ from dualnet.specs.transform_weights import RULES as TRANSFORMS
 
 # How a layer of somebody's own has parameters: (layer, in_shapes, preset) → its parameters. See ``dualnet.specs.own``.
 OWN: dict[type[L.Layer], Callable[..., tuple[Parameter, ...]]] = {}
-WHOLE = {
-    **SEQUENCES,
-    **TRANSFORMS,
-}  # likewise: layers that read several inputs, or whose sizes need more than one shape
+# Likewise, for layers that read several inputs or whose sizes need more than one shape.
+WHOLE = {**SEQUENCES, **TRANSFORMS}
 
 
 def fans(shape: Shape) -> tuple[int, int]:
