@@ -26,11 +26,13 @@ from dualnet.errors import UnsupportedError
 from dualnet.run.port import porter, program_of, written
 from dualnet.run.train import nudged
 from dualnet.specs import text
+from dualnet.specs.program import Program
 from tests.cases import arrays, weights
 from tests.cases import inputs as inputs_of
 from tests.strategies import specs
 
 PIECE = 50  # graphs between two lines of progress, and lost at most when it is stopped
+TRACED = 5  # one piece in so many runs Keras in traced functions; the others eagerly, in half the time
 NUDGES = 3  # runs from weights that are an ulp off, by which a gap is told from noise
 ROUNDING = 1e-14  # some 50 ulps of the largest number in a run: what cancels leaves so much
 HUGE = 1e100  # beyond it a graph of exponentials says nothing about a layer
@@ -50,7 +52,11 @@ def examine(spec: S.Spec) -> list[str]:
     if not _finite(ours):
         return ["not finite"]
     outcome = "unstable" if apart(ours, theirs, lambda: _noise(runs[0], inputs, own, ours)) else "equal"
-    return [outcome, *(f"source for {to}: {_emitted(spec, to, inputs)}" for to in ("torch", "keras"))]
+    try:
+        program = program_of(spec)
+    except UnsupportedError as error:
+        return [outcome, f"source: refused: {_reason(error)}"]
+    return [outcome, *(f"source for {to}: {_emitted(spec, program, to, inputs)}" for to in ("torch", "keras"))]
 
 
 def _finite(found: Arrays) -> bool:
@@ -107,10 +113,9 @@ def _session(name: str, spec: S.Spec) -> Run:
     return run
 
 
-def _emitted(spec: S.Spec, to: str, inputs: Arrays) -> str:
+def _emitted(spec: S.Spec, program: Program, to: str, inputs: Arrays) -> str:
     """Return whether the source written for a framework gives what the live model gives."""
     try:
-        program = program_of(spec)
         made = written(program, to)
     except UnsupportedError as error:
         return f"refused: {_reason(error)}"
@@ -122,9 +127,8 @@ def _emitted(spec: S.Spec, to: str, inputs: Arrays) -> str:
         made = original.forward(given)["outputs"]
         return {f"source for {to}: output {index}": array for index, array in enumerate(made)}
 
-    own = {
-        name: array.astype(np.float32).astype(np.float64) for name, array in original.weights().items()
-    }  # as emitted
+    with np.errstate(over="ignore"):  # what float32 cannot hold makes the graph "not finite"
+        own = {name: array.astype(np.float32).astype(np.float64) for name, array in original.weights().items()}
     found = run(inputs, own)
     if not _finite(found):
         return "not finite"
@@ -173,6 +177,9 @@ def pieces(numbers: list[int], jobs: int) -> Iterator[tuple[int, dict[str, int] 
 
 
 def _tried(number: int) -> tuple[int, dict[str, int] | str]:
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(number % TRACED != 0)
     try:
         return number, dict(piece(number))
     except Exception as error:  # whatever failed is what is looked for

@@ -20,6 +20,9 @@ FOUND = {
     ),
     "numbers in torch.where": S.Spec("x", S.Block((S.Linear(3), S.CELU(0.75))), (4,)),
     "one step of a sequence": S.Spec("x", S.RNN(2, activation="hard_sigmoid"), (1, 3)),
+    "noise upon noise": S.Spec(
+        "x", S.Block((S.GaussianNoise(name="n"), S.Linear(4, name="l"), S.Shared("n", inputs=("n",)))), (4,)
+    ),
     "rows of a bag": S.Spec("x", S.Block((S.EmbeddingBag(3, 4), S.RMSNorm(), S.Linear(2))), (5,)),
     "a gain whose square is zero": S.Spec(
         "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)

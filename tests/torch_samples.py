@@ -1,5 +1,6 @@
 """PyTorch's own module tests as samples: its ModuleInfo database, in float64, seeded by module."""
 
+import importlib
 import sys
 import types
 import unittest
@@ -18,14 +19,18 @@ Sample = tuple[str, nn.Module, dict[int | str, Any]]
 @cache
 def database() -> dict[str, Any]:
     """Return the entries that are not about quantisation, by name."""
-    if "expecttest" not in sys.modules:  # the database imports it, and never calls it
+    return {info.name: info for info in listed("common_modules").module_db if ".ao." not in info.module_cls.__module__}
+
+
+def listed(name: str) -> Any:
+    """Return a module of torch's own test suite."""
+    if "expecttest" not in sys.modules:  # the suite imports it, and its lists never call it
         stand_in = types.ModuleType("expecttest")
         stand_in.TestCase = type("TestCase", (unittest.TestCase,), {})  # type: ignore[attr-defined]
         sys.modules["expecttest"] = stand_in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from torch.testing._internal.common_modules import module_db
-    return {info.name: info for info in module_db if ".ao." not in info.module_cls.__module__}
+        return importlib.import_module(f"torch.testing._internal.{name}")
 
 
 def page(name: str) -> str:

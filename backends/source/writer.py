@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dualnet.backends.source.code import Lit, Made, Var, invoke, variables
+from dualnet.backends.source.code import Invoke, Lit, Made, Var, invoke, variables
 from dualnet.backends.source.form import Storage, Value, axes_of
 from dualnet.backends.source.layers import Layered
 from dualnet.backends.source.same import alike
@@ -27,6 +27,7 @@ def write(writer: Writer, inputs: Sequence[tuple[int, ...]]) -> tuple[Written, l
         root.ports.append(var)
         frame.values[name] = Value(axes, Storage(var, tuple(axes[axis] for axis in order), tensor.dtype))
     frame.body(writer.program.root)
+    root.lines[:0] = _unset(root, "")
     outputs = frame.given_back(writer.program.outputs, "inference" if writer.program.training_outputs else "")
     training = frame.given_back(writer.program.training_outputs, "training")
     root.keys = writer.program.keys if len(writer.program.keys) == len(outputs) else ()
@@ -58,10 +59,12 @@ def swept(module: Written) -> None:
 
 
 def _unset(child: Written, mode: str) -> list[Line]:
-    """Return ``y = None`` for what a module gives back in one mode only, unless that is the mode in which it runs."""
+    """Return ``y = None`` for what a module gives back or hands to another in one mode only, unless it runs in one."""
     made = {id(var): line.mode for line in child.lines for var in line.targets}
-    missing = [value for value in child.returns if made.get(id(value), "") and not mode]
-    return [Line((value,), Lit(None)) for value in missing]
+    calls = [line.code for line in child.lines if not line.mode and isinstance(line.code, Invoke)]
+    handed = [var for call in calls if isinstance(call.target, Reach) for var in variables(call)]
+    missing = {id(value): value for value in (*child.returns, *handed) if made.get(id(value), "") and not mode}
+    return [Line((value,), Lit(None)) for value in missing.values()]
 
 
 class Frame(Layered):
