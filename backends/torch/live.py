@@ -76,14 +76,14 @@ class TorchLive(Held):
         like: Sequence[Draw] = (),
     ) -> Run:
         """Make one pass; see ``Live.run``. An input by which torch refuses to differentiate has no gradient."""
-        options: Any = {"training": training, "gradients": gradients, "tell": tell, "step": step, "like": like}
+        options = (training, gradients, tell, step, like)
         try:
-            return self._pass(inputs, **options)
+            return self._pass(inputs, *options)
         except RuntimeError as error:
             if self.still or REFUSAL not in str(error):
                 raise
         self.still = self._refused(inputs, training)
-        return self._pass(inputs, **options)
+        return self._pass(inputs, *options)
 
     def _refused(self, inputs: Inputs, training: bool) -> set[int]:
         """Return the numbers of the inputs by which torch refuses to differentiate: a loss's target, say."""
@@ -91,20 +91,13 @@ class TorchLive(Held):
         for index in every:
             self.still = every - {index}
             try:
-                self._pass(inputs, training=training)
+                self._pass(inputs, training, True, True, 0, ())
             except RuntimeError:
                 refused.add(index)
         return refused
 
     def _pass(
-        self,
-        inputs: Inputs,
-        *,
-        training: bool,
-        gradients: bool = True,
-        tell: bool = True,
-        step: int = 0,
-        like: Sequence[Draw] = (),
+        self, inputs: Inputs, training: bool, gradients: bool, tell: bool, step: int, like: Sequence[Draw]
     ) -> Run:
         draws = Draws(step, like, self.orders[2], self.orders[0])
         given, floats = self._given(inputs)
