@@ -13,7 +13,6 @@ from dualnet.backends.keras.weights import VARIABLES
 from dualnet.backends.live import Fact, Inputs
 from dualnet.specs.carry import Carry
 
-CHANNELS = "last"
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}
