@@ -48,6 +48,9 @@ class Live(Protocol):
     def load(self, weights: Mapping[str, Array]) -> None:
         """Put arrays in, and forget velocities. Raises ``WeightsError`` for a name that is not there."""
 
+    def restore(self) -> None:
+        """Put what has no name of the source back to what it was."""
+
     def trainable(self) -> list[str]:
         """Return the names of the weights that train."""
 
@@ -116,6 +119,7 @@ class Held:
 
     dtype: str
     held: dict[str, tuple[Any, Carry | None]]
+    others: dict[str, tuple[Any, Array]]
     slopes: dict[str, Any]
     velocities: dict[str, Any]
 
@@ -126,6 +130,13 @@ class Held:
             self.held = {name: (variable, None) for name, variable in variables.items()}
         else:
             self.held = {carry.source: (find(carry.target), carry) for carry in carries}
+        known = {id(variable) for variable, _ in self.held.values()}
+        self.others = {n: (v, np.array(self.read(v))) for n, v in variables.items() if id(v) not in known}
+
+    def restore(self) -> None:
+        """Put what has no name of the source back to what it was."""
+        for variable, array in self.others.values():
+            self.write(variable, array)
 
     def array(self, tensor: Any) -> Array:
         """Return a tensor as an array, which may share its memory."""
@@ -178,7 +189,7 @@ class Held:
 class Fact:
     """One weight of a live model: the kind of its layer, its role there, and the way to the common (PyTorch's) layout.
 
-    ``order`` permutes the own array, ``shape`` is what that is then reshaped to.
+    ``order`` permutes the own array, ``shape`` is what that is then reshaped to; ``framed`` is the framework.
     """
 
     name: str
@@ -188,6 +199,7 @@ class Fact:
     order: tuple[int, ...]
     shape: tuple[int, ...]
     trainable: bool = True
+    framed: str = ""
 
     def carry(self, other: "Fact") -> Carry:
         """Return how this weight lies in another model's."""

@@ -25,9 +25,13 @@ class Recipe:
 
 @dataclass
 class Learned:
-    """One training step: the loss, its gradients by weight before and after clipping, and the weights after it."""
+    """One training step: the loss, its gradients by weight before and after clipping, and the weights after it.
+
+    ``norm`` is that of all gradients before clipping, those of weights without a common name too.
+    """
 
     loss: float
+    norm: float
     raw: Arrays = field(default_factory=dict)
     clipped: Arrays = field(default_factory=dict)
     weights: Arrays = field(default_factory=dict)

@@ -335,8 +335,8 @@ def following(draw: st.DrawFn, above: dict[str, Shape], made: list[str], depth: 
         kept = tuple(outputs) if wires(inner, {"x": above[wire]}, tuple(outputs)) else ()
         return S.Block(tuple(inner), ports=("x",), outputs=kept, inputs=(wire,))
     axes = len(above[wire]) - 1
-    plain = pointwise | windows[axes] | transforms if axes else feature_layers
-    weighted = linear | convs[1] | sequences if axes == 1 else convs[axes] if axes else linear
+    plain = pointwise | windows.get(axes, st.nothing()) | transforms if axes else feature_layers
+    weighted = linear | convs[1] | sequences if axes == 1 else convs.get(axes, linear) if axes else linear
     leaf: S.Layer = draw(weighted if kind == "weights" else plain | columns if axes == 1 else plain)
     return replace(leaf, inputs=(wire,) if draw(st.booleans()) else ())
 

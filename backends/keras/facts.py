@@ -47,7 +47,7 @@ def _fact(name: str, variable: Any, owner: Any, trained: bool) -> Fact:
     elif role == "weight" and "convolution" in kind:
         order = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
         joined = tuple(shape[axis] for axis in order)
-    return Fact(name, kind, role, shape, order, joined, trained)
+    return Fact(name, kind, role, shape, order, joined, trained, "keras")
 
 
 def values(model: Any) -> Arrays:

@@ -160,7 +160,8 @@ class KerasLive(Held):
             found = tape.gradient(value, [self.values[id(each)] for each in variables])
             found = [tf.zeros_like(v.value) if g is None else g for g, v in zip(found, variables, strict=True)]
             found = [tf.convert_to_tensor(each) for each in found]
-            made = Learned(float(tf.reduce_sum(value)), self._told(variables, found))
+            norm = float(tf.linalg.global_norm(found)) if found else 0.0
+            made = Learned(float(tf.reduce_sum(value)), norm, self._told(variables, found))
             if self.optimizer is not None:
                 made.clipped = self._told(variables, self.optimizer._clip_gradients(found))
                 made.settings = settings_of_optimizer(self.optimizer)
@@ -174,7 +175,8 @@ class KerasLive(Held):
         return {name: np.array(self._back(name, self.array(slope))) for name, slope in pairs}
 
     def _names(self) -> dict[int, str]:
-        return {id(variable): name for name, (variable, _) in self.held.items()}
+        own = {id(variable): name for name, variable in self.variables.items()}
+        return own | {id(variable): name for name, (variable, _) in self.held.items()}
 
     def _wide(self) -> Any:
         return wide(self.model.variable_dtype) if self.dtype == "float64" else nullcontext()

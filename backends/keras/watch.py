@@ -68,6 +68,8 @@ def watching(root: Any, names: dict[int, str]) -> Iterator[Calls]:
 
 
 def _own(layer: Any) -> list[Any]:
+    if isinstance(layer, WHOLE):
+        return list(layer.weights)
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 

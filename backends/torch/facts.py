@@ -27,7 +27,7 @@ def facts(module: nn.Module) -> list[Fact]:
         owner = module.get_submodule(path)
         kind = kind_of(owner)
         shape = tuple(tensor.shape)
-        found.append(Fact(name, kind, role, shape, tuple(range(len(shape))), shape, tensor.requires_grad))
+        found.append(Fact(name, kind, role, shape, tuple(range(len(shape))), shape, tensor.requires_grad, "torch"))
     return found
 
 

@@ -128,7 +128,9 @@ class TorchLive(Held):
             output = self.module(*args, **{name: given[name] for name in given if isinstance(name, str)})
             loss = self.recipe.loss(output, self._target(targets))
             loss.backward()
-            made = Learned(float(loss.detach()), self._slopes(trained))
+            slopes = [each.grad for each in self.module.parameters() if each.grad is not None]
+            norm = float(torch.sqrt(sum((slope**2).sum() for slope in slopes))) if slopes else 0.0
+            made = Learned(float(loss.detach()), norm, self._slopes(trained))
             if self.optimizer is not None:
                 if self.recipe.clip:
                     self.recipe.clip([each for each in self.module.parameters() if each.requires_grad])
@@ -152,7 +154,8 @@ class TorchLive(Held):
         return {name: np.array(self._back(name, self.array(slope))) for name, slope in slopes.items()}
 
     def _names(self) -> dict[int, str]:
-        return {id(tensor): name for name, (tensor, _) in self.held.items()}
+        own = {id(tensor): name for name, tensor in self.named.items()}
+        return own | {id(tensor): name for name, (tensor, _) in self.held.items()}
 
     def _refused(self, inputs: Inputs, training: bool) -> set[int]:
         """Return the numbers of the inputs by which torch refuses to differentiate: a loss's target, say."""

@@ -106,7 +106,7 @@ def _layers(scene: Scene, weights: dict[str, Array], images: Images) -> Iterator
         epsilons = [each.settings.get("epsilon") for each in (scene.twin.left, scene.twin.right)]
         known = tuple(dict.fromkeys(float(e) for e in epsilons if e is not None))
         x = scene.x[0].astype(np.float64) if scene.x[0].dtype.kind == "f" else scene.x[0]
-        settings = _plain(seen.settings, scene.x)
+        settings = _plain(seen.settings, scene.x) | {"evaluated": not scene.training}
         yield Layer(seen.kind, x, scene.left, weights, settings, known, images)
         if not seen.weights:
             yield Layer("", x, scene.left)

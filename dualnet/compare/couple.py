@@ -107,6 +107,7 @@ class Couple:
         live, start = self.live(*key), self.start[key[0]]
         trained = set(live.trainable()) if key in self.started else set()
         live.load({name: array for name, array in start.items() if name not in trained})
+        live.restore()
         self.started.add(key)
         return live
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from dualnet.backends.draws import Array
+from dualnet.compare.sequences import recurrences
 from dualnet.compare.windows import convolutions, pools
 
 Label = dict[str, str]
@@ -222,6 +223,19 @@ def embedding(layer: Layer) -> Iterator[Form]:
     yield {"embedding scale": f"times √{weight.shape[1]}"}, rows * np.sqrt(weight.shape[1])
 
 
+def dropped(layer: Layer) -> Iterator[Form]:
+    """Yield an input as it is, and with the entries dropped that the output shows to be: all others are scaled alike."""
+    x, out = layer.x, layer.out
+    yield {"mode": "nothing dropped"}, x
+    if x.shape == out.shape and (out == 0).any() and (out != 0).any():
+        kept = out != 0
+        factor = float(np.median(out[kept] / x[kept]))
+        label = (
+            {"mode": "some dropped"} if layer.settings.get("evaluated") else {"dropout rate": f"{1 - 1 / factor:.6g}"}
+        )
+        yield label, np.where(kept, factor * x, 0.0)
+
+
 def flattened(layer: Layer) -> Iterator[Form]:
     """Yield an image's entries in one row, channels first and channels last."""
     x = layer.x
@@ -245,6 +259,8 @@ FORMULAS: dict[str, Callable[[Layer], Iterator[Form]]] = {
     "dense": dense,
     "convolution": convolution,
     "embedding": embedding,
+    "dropout": dropped,
+    **dict.fromkeys(("lstm", "gru"), lambda layer: recurrences(layer.kind, layer.x, layer.out, layer.weights)),
     "flatten": flattened,
     "max pool": _pool,
     "average pool": _pool,

@@ -154,10 +154,8 @@ def _clipped(couple: Couple, a: Learned, b: Learned, names: Sequence[str]) -> It
     limits = list(dict.fromkeys([*_limits(a, names), *_limits(b, names)]))
     both = []
     for made in (a, b):
-        raw = made.raw
-        both.append(
-            [label for label, clipped in clippings(raw, limits) if _apart(clipped, made.clipped, names) <= FITS]
-        )
+        ways = clippings(made.raw, made.norm, limits)
+        both.append([label for label, clipped in ways if _apart(clipped, made.clipped, names) <= FITS])
     pairs = [(x, y) for x in both[0] for y in both[1]]
     if not pairs:
         yield Claim("clip kind", "the gradients agree before clipping, not after it")

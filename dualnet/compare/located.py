@@ -23,10 +23,10 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
         first = stage.first("divergent")
         if first is None:
             continue
-        if stage.name in ("loss", "step", "state") and couple.recipes is not None:
-            stage.cause = _lesson(couple) or stage.cause
         if stage.name in OF_WEIGHTS:
             stage.cause = " | ".join(map(str, OF_WEIGHTS[stage.name](couple, stage, layout))) or stage.cause
+        if not stage.cause and stage.name in ("loss", "step", "state") and couple.recipes is not None:
+            stage.cause = _lesson(couple)
         if stage.name not in PASSES:
             continue
         training, backward = PASSES[stage.name](first.name)

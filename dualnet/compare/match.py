@@ -159,7 +159,10 @@ def match(
     for key in dict.fromkeys((fact.kind, fact.role) for fact in free[0]):
         groups = [[f for f in side if (f.kind, f.role) == key and f.name not in _taken(made)] for side in free]
         for a, b in _pairs(made, *groups):
-            if a.order == b.order or not {a.name, b.name} & images.keys():
+            written = _written(a, b, left, right)
+            if written is not None:
+                made.add("by value", [written])
+            elif a.order == b.order or not {a.name, b.name} & images.keys():
                 made.add("by kind and order", [a.carry(b)])
             else:
                 _image(made, a, b, images.get(a.name) or images[b.name], left, right)
@@ -222,6 +225,34 @@ def _image(made: Matching, a: Fact, b: Fact, channels: int, left: Arrays, right:
             made.add("by value", [carry])
             return
     made.left_out.append(f"{a.name}, which reads a flattened image: the order of its axes cannot be known")
+
+
+def _written(a: Fact, b: Fact, left: Arrays, right: Arrays) -> Carry | None:
+    """Return how the outputs of a dense layer that writes a flattened image lie, if the values show that they do."""
+    plain = a.carry(b)
+    values = left[a.name], right[b.name]
+    if a.kind != "dense" or a.framed == b.framed or np.array_equal(plain.forth(values[0]), values[1]):
+        return None
+    if not np.array_equal(np.sort(values[0], axis=None), np.sort(values[1], axis=None)):
+        return None
+    return next((each for each in _rows(a, b) if np.array_equal(each.forth(values[0]), values[1])), None)
+
+
+def _rows(a: Fact, b: Fact) -> Iterator[Carry]:
+    """Yield the carries between dense layers that write (C, H, W) and (H, W, C), for every C, H and W."""
+    out, first = a.shape[0], a.framed == "torch"
+    for channels in (c for c in range(2, out) if out % c == 0):
+        pixels = out // channels
+        for high in (size for size in range(1, pixels + 1) if pixels % size == 0):
+            image = (channels, high, pixels // high) if first else (high, pixels // high, channels)
+            turn = (1, 2, 0) if first else (2, 0, 1)
+            if len(a.shape) == 1:
+                split, order = image, turn
+            elif first:
+                split, order = (*image, a.shape[1]), (3, *turn)
+            else:
+                split, order = (a.shape[1], *image), (*(1 + axis for axis in turn), 0)
+            yield Carry(a.name, b.name, a.own, split, order, b.own, a.trainable)
 
 
 def _orders(a: Fact, b: Fact, channels: int) -> Iterator[Carry]:

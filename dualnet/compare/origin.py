@@ -67,8 +67,7 @@ def _forward(
         if inputs <= SAME or (shapes and before is None):
             return _at(couple, twin, training, agreed, outputs)
         scene = _between(couple, before, twin, training, agreed, inputs)
-        scene.alone = _alone(pairs, before, twin, ours, theirs, couple)
-        return scene
+        return _with(scene, _alone(pairs, before, twin, ours, theirs, couple))
     last = pairs[-1] if pairs else None
     runs = [couple.outputs(side, training) for side in couple.sides]
     for a, b in zip(*runs, strict=False):
@@ -79,8 +78,7 @@ def _forward(
             scene = Scene(
                 name, training, first(a, couple), first(b if other is None else other, couple), agreed=agreed, size=size
             )
-            scene.alone = _alone(pairs, last, None, ours, theirs, couple)
-            return scene
+            return _with(scene, _alone(pairs, last, None, ours, theirs, couple))
     return None
 
 
@@ -141,6 +139,15 @@ def _alone(
         start, end = -1 if ends[0] is None else ends[0], len(calls) if ends[1] is None else ends[1]
         found[side] = [seen for seen in calls[start + 1 : end] if not seen.inner]
     return found
+
+
+def _with(scene: Scene, alone: dict[str, list[Seen]]) -> Scene:
+    """Return the scene with the calls that one side alone makes there, which its place names where they are few."""
+    scene.alone = alone
+    named = [f"{seen.path} of {side} alone" for side, calls in alone.items() for seen in calls]
+    if 0 < len(named) <= 2:
+        scene.where += f": {', '.join(named)}"
+    return scene
 
 
 def _index(calls: Sequence[Seen], wanted: Seen) -> int | None:

@@ -111,10 +111,9 @@ def _decayed(rule: Rule, decay: float, kind: str, rate: float) -> Rule:
     return lambda slopes, weights: rule([g + decay * w for g, w in zip(slopes, weights, strict=True)], weights)
 
 
-def clippings(raw: Arrays, limits: Sequence[float]) -> Iterator[tuple[Label, Arrays]]:
-    """Yield gradients clipped by every kind of norm, with and without PyTorch's 1e-6 beside it."""
+def clippings(raw: Arrays, whole: float, limits: Sequence[float]) -> Iterator[tuple[Label, Arrays]]:
+    """Yield gradients clipped by every kind of norm, with and without PyTorch's 1e-6 beside it; ``whole`` is all's."""
     yield {"clip kind": "none"}, raw
-    whole = float(np.sqrt(sum(float((g * g).sum()) for g in raw.values())))
     for limit, epsilon in itertools.product(limits, (0.0, 1e-6)):
         said = {"clip epsilon": f"{epsilon:g}", "clip limit": f"{limit:g}"}
         yield {"clip kind": "the norm of all", **said}, _each(raw, lambda g: min(1.0, limit / (whole + epsilon)))  # noqa: B023

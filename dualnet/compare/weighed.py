@@ -52,6 +52,13 @@ def _turns(weight: Array, images: frozenset[tuple[int, ...]]) -> Iterator[tuple[
         yield "spatial kernel transposed", "with height and width exchanged", weight.swapaxes(2, 3)
     if weight.ndim > 2:
         yield "kernel flipped", "mirrored", np.flip(weight, tuple(range(2, weight.ndim)))
+    for count in (3, 4) if weight.ndim == 2 else ():
+        if weight.shape[0] == count * weight.shape[1]:
+            blocks = [block.T for block in np.split(weight, count)]
+            yield "kernel transposed", "with each of its blocks transposed", np.concatenate(blocks)
+    if weight.ndim == 1:
+        yield "double bias", "taken twice", 2 * weight
+        yield "double bias", "halved", weight / 2
     for axis, count in itertools.product(range(min(weight.ndim, 2)), (3, 4)):
         if weight.shape[axis] % count == 0:
             parts = np.split(weight, count, axis)
@@ -106,9 +113,14 @@ def _statistic(couple: Couple, name: str) -> Iterator[Claim]:
 
 def _alone(couple: Couple) -> Iterator[Claim]:
     """Yield a trained weight that only one side has: a bias, a copy of another weight, or what should be constant."""
-    for side in couple.sides:
+    sizes = [_training(couple, side) for side in couple.sides]
+    if sizes[0] == sizes[1]:
+        return  # both have weights that are not paired, as many
+    for side, more, less in zip(couple.sides, sizes, sizes[::-1], strict=True):
         live = couple.live(side, "float64")
         held = couple.own[couple.sides[0]]
+        if more < less:
+            continue
         for name in couple.alone[side]:
             if name not in (*live.rest(), *live.trainable()):
                 continue
@@ -123,6 +135,13 @@ def _alone(couple: Couple) -> Iterator[Claim]:
             if "." not in name and "/" not in name:
                 yield Claim("buffer trained", f"{name} trains in {side} only")
                 return
+
+
+def _training(couple: Couple, side: str) -> int:
+    """Return how many numbers train on a side that the other has no counterpart of."""
+    live = couple.live(side, "float64")
+    trained = {*live.rest(), *live.trainable()}
+    return sum(live.other(name).size for name in couple.alone[side] if name in trained)
 
 
 def _copy(a: Array, b: Array) -> bool:
