@@ -63,7 +63,7 @@ def scatter(module: nn.Module, still: tuple[str, ...]) -> None:
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             constant = tensor.is_floating_point() and tensor.ndim and bool((tensor == tensor.flatten()[0]).all())
             if constant and tensor.numel() > 1 and name not in still:
-                tensor += 0.3 * torch.rand_like(tensor) + 0.05
+                tensor.add_(0.3 * torch.rand_like(tensor) + 0.05)
 
 
 def sound(name: str, seed: int = 0, batch: int | None = None) -> Pair:

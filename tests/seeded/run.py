@@ -48,6 +48,8 @@ def run(work: Callable[[Any], dict[str, Any]], pieces: list[Any], keys: Iterable
     rows = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     done = {tuple(row[key] for key in keys): row for row in rows}
     left, start = [piece for piece in pieces if tuple(piece) not in done], time.monotonic()
+    if not left:
+        return [done[tuple(piece)] for piece in pieces]
     context = multiprocessing.get_context("spawn")  # neither framework survives a fork
     with record.open("a") as file, context.Pool(jobs, maxtasksperchild=100) as pool:
         for at, row in enumerate(pool.imap_unordered(work, left, chunksize=4), 1):

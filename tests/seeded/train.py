@@ -1,4 +1,4 @@
-"""Train: a few updates of both sides in float64, by hand, without dualnet's ``check``: proof that a pair trains alike."""
+"""Train: a few updates of both sides in float64 without dualnet's ``check``: proof that a sound pair trains alike."""
 
 from typing import Any
 

@@ -34,6 +34,8 @@ class Trap:
     right: tuple[Rule, ...] = ()
     # by pair: the setting of training that it changes on either side, and what is given there
     given: Given = field(default_factory=dict)
+    # with what its cause is to begin, if that is not its name
+    cause: str = ""
 
     def rules(self, side: str) -> tuple[Rule, ...]:
         """Return the rules of a side."""

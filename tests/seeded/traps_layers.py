@@ -55,10 +55,7 @@ def keras_outside(norm: Any, pair: Any) -> None:
                 mean, var = ops.moments(inputs, axes=[0, 1, 2])
         return (inputs - mean) / (ops.sqrt(var) + self.epsilon) * self.gamma + self.beta
 
-    if isinstance(norm, K.LayerNormalization):
-        become(norm, {"call": lambda self, inputs: call(self, inputs)})
-    else:
-        become(norm, {"call": call})
+    become(norm, {"call": call})
 
 
 def torch_biased(norm: Any, pair: Any) -> None:

@@ -274,7 +274,7 @@ CCE = keras.losses.CategoricalCrossentropy
 LOSS, STEP = ("loss",), ("step", "state")
 SMOOTH, WAY = {"label_smoothing": 0.1}, {"reduction": "sum"}
 SOFT: Given = losses(
-    mlp=(lambda o, t: F.cross_entropy(o, t), SCE(from_logits=True)),
+    mlp=(F.cross_entropy, SCE(from_logits=True)),
     cnn=(lambda o, t: CE(**SMOOTH)(o.softmax(-1), t), lambda t, o: CCE(True, **SMOOTH)(t, softmax(o))),
     depthwise=(lambda o, t: CE()(o.softmax(-1), t), lambda t, o: SCE(True)(t, softmax(o))),
     lstm=(lambda o, t: CE(**WAY)(o.softmax(-1), t), lambda t, o: SCE(True, **WAY)(t, softmax(o))),
@@ -319,7 +319,7 @@ TRAPS: tuple[Trap, ...] = (
     Trap("amsgrad", STEP, given=optimizers(group(amsgrad=FLIP), attribute(amsgrad=FLIP),
                                            "mlp", "autoencoder", "gan")),
     Trap("Adam epsilon", STEP, given=optimizers(group(eps=1e-7), attribute(epsilon=1e-7), *ADAMS)),
-    Trap("Adam epsilon placement", STEP, given=stock_given()),
+    Trap("Adam epsilon placement", STEP, cause="epsilon placement", given=stock_given()),
     Trap("bias correction", STEP, given=uncorrected()),
     Trap("initial accumulator", STEP, given=accumulators()),
     Trap("clip kind", STEP, given={**clips(norms(0.5), "lstm"), **clips(norms(1.0), "transformer"),
@@ -327,9 +327,9 @@ TRAPS: tuple[Trap, ...] = (
     Trap("clip epsilon", STEP, given={
         name: (("clip", lambda p, limit=limit: torch.nn.utils.clip_grad_norm_(p, limit)), ("clip", None))
         for name, limit in (("lstm", 0.5), ("transformer", 1.0))}),
-    Trap("momentum of old rates", STEP, given={"resnet": (("optimizer", None), ("optimizer", lambda: OldRates(
+    Trap("momentum of old rates", STEP, cause="momentum", given={"resnet": (("optimizer", None), ("optimizer", lambda: OldRates(
         keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5, staircase=True), 0.9, 0.01)))}),
-    Trap("norm of pieces", STEP, given={"lstm": (("optimizer", None), ("optimizer", lambda: keras.optimizers.Adagrad(
+    Trap("norm of pieces", STEP, cause="clip kind", given={"lstm": (("optimizer", None), ("optimizer", lambda: keras.optimizers.Adagrad(
         0.05, initial_accumulator_value=0.1, epsilon=1e-12, global_clipnorm=0.5)))}),
     Trap("schedule", STEP, given={
         name: (("scheduler", lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)), optimizers(
