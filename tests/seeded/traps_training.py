@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tests.seeded.models import keras_parts, page
 from tests.seeded.models.resnet import TEMPERATURE
+from tests.seeded.models.transformer import rates
 from tests.seeded.trap import Given, Trap
 
 CE, SCE = nn.CrossEntropyLoss, keras.losses.SparseCategoricalCrossentropy
@@ -61,7 +62,9 @@ def attribute(**values: Any) -> Callable[[Any], Any]:
 def faster(optimizer: Any) -> Any:
     """Return a Keras optimizer whose learning rate is off by a thousandth."""
     rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+    if isinstance(rate, keras.optimizers.schedules.PiecewiseConstantDecay):
+        rate.values = [1.001 * each for each in rate.values]
+    elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         rate.initial_learning_rate *= 1.001
     else:
         optimizer.learning_rate = 1.001 * float(rate)
@@ -71,7 +74,10 @@ def faster(optimizer: Any) -> Any:
 def constant(optimizer: Any) -> Any:
     """Return a Keras optimizer whose schedule counts epochs: of a hundred steps each."""
     rate = optimizer._learning_rate
-    rate.decay_steps *= 100
+    if isinstance(rate, keras.optimizers.schedules.PiecewiseConstantDecay):
+        rate.boundaries = [100 * each for each in rate.boundaries]
+    else:
+        rate.decay_steps *= 100
     return optimizer
 
 
@@ -244,11 +250,11 @@ def coupled() -> Given:
     return {
         "mlp": (("optimizer", lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.05)),
                 ("optimizer", lambda: Coupled(0.05, 1e-2, epsilon=1e-8))),
-        "transformer": (("optimizer", lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.1, eps=1e-6)),
-                        ("optimizer", lambda: Coupled(0.1, keras.optimizers.schedules.CosineDecay(1e-2, 8),
+        "transformer": (("optimizer", lambda p: torch.optim.Adam(p, lr=2**-6, weight_decay=0.1, eps=1e-6)),
+                        ("optimizer", lambda: Coupled(0.1, rates(),
                                                       epsilon=1e-6, global_clipnorm=1.0))),
         "resnet": (("optimizer", None),
-                   ("optimizer", lambda: Decoupled(schedule(0.05, 2, 0.5, staircase=True), 0.9, 0.01))),
+                   ("optimizer", lambda: Decoupled(schedule(0.0625, 2, 0.5, staircase=True), 0.9, 0.01))),
     }  # fmt: skip
 
 
@@ -270,11 +276,16 @@ def accumulators() -> Given:
     }  # fmt: skip
 
 
+def alone(name: str, optimizer: Callable[[], Any]) -> Given:
+    """Return what is given to one pair's right side."""
+    return {name: (("optimizer", None), ("optimizer", optimizer))}
+
+
 CCE = keras.losses.CategoricalCrossentropy
 LOSS, STEP = ("loss",), ("step", "state")
 SMOOTH, WAY = {"label_smoothing": 0.1}, {"reduction": "sum"}
 SOFT: Given = losses(
-    mlp=(F.cross_entropy, SCE(from_logits=True)),
+    mlp=(F.cross_entropy, lambda t, o: SCE(from_logits=True)(t, 1.0 * o)),
     cnn=(lambda o, t: CE(**SMOOTH)(o.softmax(-1), t), lambda t, o: CCE(True, **SMOOTH)(t, softmax(o))),
     depthwise=(lambda o, t: CE()(o.softmax(-1), t), lambda t, o: SCE(True)(t, softmax(o))),
     lstm=(lambda o, t: CE(**WAY)(o.softmax(-1), t), lambda t, o: SCE(True, **WAY)(t, softmax(o))),
@@ -327,10 +338,12 @@ TRAPS: tuple[Trap, ...] = (
     Trap("clip epsilon", STEP, given={
         name: (("clip", lambda p, limit=limit: torch.nn.utils.clip_grad_norm_(p, limit)), ("clip", None))
         for name, limit in (("lstm", 0.5), ("transformer", 1.0))}),
-    Trap("momentum of old rates", STEP, cause="momentum", given={"resnet": (("optimizer", None), ("optimizer", lambda: OldRates(
-        keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5, staircase=True), 0.9, 0.01)))}),
-    Trap("norm of pieces", STEP, cause="clip kind", given={"lstm": (("optimizer", None), ("optimizer", lambda: keras.optimizers.Adagrad(
-        0.05, initial_accumulator_value=0.1, epsilon=1e-12, global_clipnorm=0.5)))}),
+    Trap("momentum of old rates", STEP, cause="momentum", given=alone(
+        "resnet", lambda: OldRates(
+            keras.optimizers.schedules.ExponentialDecay(0.0625, 2, 0.5, staircase=True), 0.9, 0.01))),
+    Trap("norm of pieces", STEP, cause="clip kind", given=alone(
+        "lstm", lambda: keras.optimizers.Adagrad(
+            0.05, initial_accumulator_value=0.1, epsilon=1e-12, global_clipnorm=0.5))),
     Trap("schedule", STEP, given={
         name: (("scheduler", lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)), optimizers(
             None, constant, name)[name][1])

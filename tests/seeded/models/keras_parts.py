@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 
@@ -26,7 +27,7 @@ class Whole:
     """An optimizer that sees gradients whole: those of embeddings come in pieces, whose norm is not the sum's."""
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        super().apply([ops.convert_to_tensor(each) for each in grads], trainable_variables)  # type: ignore[misc]
+        super().apply([tf.convert_to_tensor(each) for each in grads], trainable_variables)  # type: ignore[misc]
 
 
 class Adam(Whole, keras.optimizers.Adam):

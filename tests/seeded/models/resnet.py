@@ -126,8 +126,8 @@ def keras_distillation(teacher, student):
 
 
 OPTIMIZER = (
-    lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01),
-    lambda: SGD(keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5, staircase=True), 0.9, 0.01),
+    lambda parameters: torch.optim.SGD(parameters, lr=0.0625, momentum=0.9, weight_decay=0.01),
+    lambda: SGD(keras.optimizers.schedules.ExponentialDecay(0.0625, 2, 0.5, staircase=True), 0.9, 0.01),
 )
 LOSS = (torch_distillation, keras_distillation)
 SCHEDULER = (lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5), None)
