@@ -62,9 +62,7 @@ def attribute(**values: Any) -> Callable[[Any], Any]:
 def faster(optimizer: Any) -> Any:
     """Return a Keras optimizer whose learning rate is off by a thousandth."""
     rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.PiecewiseConstantDecay):
-        rate.values = [1.001 * each for each in rate.values]
-    elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         rate.initial_learning_rate *= 1.001
     else:
         optimizer.learning_rate = 1.001 * float(rate)
@@ -74,10 +72,7 @@ def faster(optimizer: Any) -> Any:
 def constant(optimizer: Any) -> Any:
     """Return a Keras optimizer whose schedule counts epochs: of a hundred steps each."""
     rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.PiecewiseConstantDecay):
-        rate.boundaries = [100 * each for each in rate.boundaries]
-    else:
-        rate.decay_steps *= 100
+    rate.decay_steps *= 100
     return optimizer
 
 
