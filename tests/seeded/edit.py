@@ -1,4 +1,4 @@
-"""Edit: the layers of either side by name, another in the place of one, and a layer whose input or output is altered."""
+"""Edit: the layers of either side by name; another in the place of one; one whose input or output is altered."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

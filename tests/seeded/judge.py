@@ -53,7 +53,7 @@ def tried(fault: Fault) -> dict[str, Any]:
         **found,
         "in stage": first.name in trap.stages,
         "located": not row["where"] or any(located(stage.where, set(row["where"])) for stage in named[:1]),
-        "named": any(stage.cause.startswith(fault.trap) for stage in named),
+        "named": any(stage.cause.startswith(trap.cause or trap.name) for stage in named),
     }
 
 

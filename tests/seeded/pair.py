@@ -1,6 +1,5 @@
 """Pair: one network of both frameworks, its weights the same and none of them constant; and ``check`` on it."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from torch import nn
 
 import dualnet
 from dualnet.compare.report import Report
+from tests.seeded.models import page
 
 NAMES = ("mlp", "cnn", "resnet", "depthwise", "lstm", "transformer", "autoencoder", "gan")
 KNOWN = set(inspect.signature(dualnet.check).parameters)
@@ -44,17 +44,17 @@ class Pair:
 
 def pair(name: str, seed: int = 0, batch: int | None = None) -> Pair:
     """Return a pair, its weights not yet in common: those of the left side are drawn by the seed."""
-    page = importlib.import_module(f"tests.seeded.models.{name}")
+    home = page(name)
     torch.manual_seed(seed)
     keras.utils.set_random_seed(seed)
     keras.backend.clear_session()  # so that names do not depend on what was built before
     rng = np.random.default_rng(seed)
     sizes = {} if batch is None else {"batch": batch}
-    module = page.torch_model()
-    scatter(module, getattr(page, "STILL", ()))
-    settings = {key: list(getattr(page, key.upper(), (None, None))) for key in SETTINGS}
-    make = partial(Pair, name, module, page.keras_model(), page.inputs(rng, **sizes), page.targets(rng, **sizes))
-    return make(dict(page.LAYERS), dict(getattr(page, "TABLE", {})), settings, page.sync)
+    module = home.torch_model()
+    scatter(module, getattr(home, "STILL", ()))
+    settings = {key: list(getattr(home, key.upper(), (None, None))) for key in SETTINGS}
+    make = partial(Pair, name, module, home.keras_model(), home.inputs(rng, **sizes), home.targets(rng, **sizes))
+    return make(dict(home.LAYERS), dict(getattr(home, "TABLE", {})), settings, home.sync)
 
 
 def scatter(module: nn.Module, still: tuple[str, ...]) -> None:
@@ -63,7 +63,7 @@ def scatter(module: nn.Module, still: tuple[str, ...]) -> None:
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             constant = tensor.is_floating_point() and tensor.ndim and bool((tensor == tensor.flatten()[0]).all())
             if constant and tensor.numel() > 1 and name not in still:
-                tensor += 0.3 * torch.rand_like(tensor) + 0.05
+                tensor.add_(0.3 * torch.rand_like(tensor) + 0.05)
 
 
 def sound(name: str, seed: int = 0, batch: int | None = None) -> Pair:

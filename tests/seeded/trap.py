@@ -11,6 +11,7 @@ from tests.seeded.pair import Pair, pair
 Accepts = Callable[[Any, Pair], bool]
 # Changes a layer in place, or returns what stands in its place.
 Change = Callable[[Any, Pair], Any]
+Given = dict[str, tuple[tuple[str, Any], tuple[str, Any]]]
 SIDES = ("left", "right")
 
 
@@ -31,9 +32,10 @@ class Trap:
     stages: tuple[str, ...]
     left: tuple[Rule, ...] = ()
     right: tuple[Rule, ...] = ()
-    # of those settings of training that it changes, by pair: what each side is given in place of the sound one
-    setting: str = ""
-    given: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    # by pair: the setting of training that it changes on either side, and what is given there
+    given: Given = field(default_factory=dict)
+    # with what its cause is to begin, if that is not its name
+    cause: str = ""
 
     def rules(self, side: str) -> tuple[Rule, ...]:
         """Return the rules of a side."""
@@ -60,17 +62,18 @@ def sites(trap: Trap, sound: Pair) -> Iterator[Fault]:
                  if rule.accepts(layer, sound)]  # fmt: skip
         for site in dict.fromkeys([*found[:1], *found[-1:]]):
             yield Fault(trap.name, sound.name, side, site)
-        if trap.given.get(sound.name, (None, None))[index] is not None:
-            yield Fault(trap.name, sound.name, side, trap.setting)
+        setting, value = trap.given[sound.name][index] if sound.name in trap.given else ("", None)
+        if value is not None:
+            yield Fault(trap.name, sound.name, side, setting)
 
 
 def planted(trap: Trap, fault: Fault, seed: int = 0) -> Pair:
     """Return the pair of a fault, everything else in common."""
     made = pair(fault.pair, seed)
-    if fault.site == trap.setting and trap.setting:
+    if trap.given:
         made.sync(made.left, made.right)
         at = SIDES.index(fault.side)
-        made.settings[trap.setting][at] = trap.given[fault.pair][at]
+        made.settings[fault.site][at] = trap.given[fault.pair][at][1]
         return made
     layer = dict(edit.layers(made, fault.side))[fault.site]
     rule = next(rule for rule in trap.rules(fault.side) if rule.accepts(layer, made))

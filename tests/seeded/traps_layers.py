@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import torch
 from keras import layers as K
 from keras import ops
 from torch import nn
@@ -54,24 +55,19 @@ def keras_outside(norm: Any, pair: Any) -> None:
                 mean, var = ops.moments(inputs, axes=[0, 1, 2])
         return (inputs - mean) / (ops.sqrt(var) + self.epsilon) * self.gamma + self.beta
 
-    if isinstance(norm, K.LayerNormalization):
-        become(norm, {"call": lambda self, inputs: call(self, inputs)})
-    else:
-        become(norm, {"call": call})
+    become(norm, {"call": call})
 
 
 def torch_biased(norm: Any, pair: Any) -> None:
     """Let the moving variance follow the biased one, as in Keras."""
-    own = type(norm).forward
 
     def forward(self: Any, x: Any) -> Any:
-        before = self.running_var.clone()
-        y = own(self, x)
-        if self.training:
-            count = x.numel() / x.shape[1]
-            kept = (1 - self.momentum) * before
-            self.running_var.copy_(kept + (self.running_var - kept) * (count - 1) / count)
-        return y
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        with torch.no_grad():
+            self.running_mean.lerp_(x.mean((0, 2, 3)), self.momentum)
+            self.running_var.lerp_(x.var((0, 2, 3), correction=0), self.momentum)
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
 
     become(norm, {"forward": forward})
 
@@ -102,7 +98,7 @@ def keras_mode(training: bool) -> Any:
     def change(layer: Any, pair: Any) -> None:
         own = type(layer).call
         fixed = training
-        become(layer, {"call": lambda self, inputs, training=None: own(self, inputs, training=fixed)})
+        become(layer, {"call": lambda self, inputs, training=None, **_: own(self, inputs, training=fixed)})
 
     return change
 
@@ -202,14 +198,21 @@ T_ACT = (nn.ReLU, nn.GELU, nn.LeakyReLU, nn.Tanh, nn.ELU, nn.SiLU, nn.Sigmoid, n
 
 
 def torch_activation(layer: Any, pair: Any) -> Any:
-    """Return another activation."""
-    return nn.ReLU() if isinstance(layer, nn.ReLU6 | nn.SiLU | nn.GELU | nn.LeakyReLU | nn.ELU) else nn.Softplus()
+    """Return another activation: ReLU where it can be, else one that no input hides."""
+    if isinstance(layer, nn.ReLU6):  # after the first, no number reaches 6
+        return nn.ReLU() if layer is pair.left.act else nn.SiLU()
+    return nn.ReLU() if isinstance(layer, nn.SiLU | nn.GELU | nn.LeakyReLU | nn.ELU) else nn.Softplus()
 
 
 def keras_activation(layer: Any, pair: Any) -> None:
-    """Compute another activation."""
-    softer = isinstance(layer, K.ReLU) and layer.max_value is None or layer.name in ("tanh", "sigmoid")
-    become(layer, {"call": lambda self, inputs: ops.softplus(inputs) if softer else ops.relu(inputs)})
+    """Compute another activation: ReLU where it can be, else one that no input hides."""
+    other = ops.relu
+    if isinstance(layer, K.ReLU):
+        capped = layer.max_value is not None
+        other = ops.softplus if not capped else ops.relu if layer.name == "act" else ops.silu
+    elif layer.name in ("tanh", "sigmoid"):
+        other = ops.softplus
+    become(layer, {"call": lambda self, inputs: other(inputs)})
 
 
 def keras_activations(layer: Any, pair: Any) -> bool:
@@ -287,7 +290,7 @@ TRAPS = (
          (Rule(kind(*BATCH_K), keras_biased),)),
     Trap("mode", ("forward", "train mode"),
          (Rule(kind(*BATCH_T), torch_mode(False)), Rule(kind(nn.Dropout), torch_mode(True))),
-         (Rule(kind(*BATCH_K), keras_mode(False)), Rule(kind(K.Dropout), keras_mode(True)))),
+         (Rule(kind(*BATCH_K), keras_mode(False)), Rule(kind(K.Dropout, rate=bool), keras_mode(True)))),
     Trap("normalised axes", ("forward",), (Rule(kind(nn.LayerNorm), torch_axes),),
          (Rule(kind(K.LayerNormalization), keras_axes),)),
     Trap("padding side", ("forward",),
@@ -316,9 +319,9 @@ TRAPS = (
     Trap("activation", ("forward",), (Rule(kind(*T_ACT), torch_activation),),
          (Rule(keras_activations, keras_activation),)),
     Trap("softmax axis", ("forward",), (Rule(kind(nn.Softmax), setting(dim=lambda d: 0)),),
-         (Rule(kind(K.Softmax), setting(axis=lambda a: 0)),)),
+         (Rule(lambda each, p: kind(K.Softmax)(each, p) and each in p.right.layers, setting(axis=lambda a: 0)),)),
     Trap("dropout rate", ("train mode",), (Rule(kind(nn.Dropout), setting(p=lambda p: p + 0.1)),),
-         (Rule(kind(K.Dropout), setting(rate=lambda p: p + 0.1)),)),
+         (Rule(kind(K.Dropout, rate=bool), setting(rate=lambda p: p + 0.1)),)),
     Trap("groups", ("structure", "weights", "forward"), (Rule(lambda c, p: kind(nn.Conv2d)(c, p) and even(c, p),
          torch_groups),), (Rule(even, keras_groups),)),
     Trap("stride", ("forward",), (Rule(kind(nn.Conv2d), setting(stride=transposed)),),

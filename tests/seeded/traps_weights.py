@@ -32,7 +32,7 @@ def written(name: str, change: Callable[[Any], Any]) -> Callable[[Any, Any], Non
             with torch.no_grad():
                 variable.copy_(torch.from_numpy(np.ascontiguousarray(change(numbers(variable)))))
         else:
-            variable.assign(change(np.array(variable)))
+            variable.assign(change(variable.numpy()))
 
     return plant
 

@@ -90,7 +90,7 @@ def sync(module: nn.Module, model: keras.Model) -> None:
 
 
 def inputs(rng: np.random.Generator, batch: int = 4) -> Any:
-    return rng.normal(0.3, 1.5, (batch, 3, 13, 9)).astype(np.float32)
+    return rng.normal(0.5, 6.0, (batch, 3, 13, 9)).astype(np.float32)
 
 
 def targets(rng: np.random.Generator, batch: int = 4) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 
@@ -22,7 +23,14 @@ class BatchNorm(layers.BatchNormalization):
         return outputs
 
 
-class Adam(keras.optimizers.Adam):
+class Whole:
+    """An optimizer that sees gradients whole: those of embeddings come in pieces, whose norm is not the sum's."""
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        super().apply([tf.convert_to_tensor(each) for each in grads], trainable_variables)  # type: ignore[misc]
+
+
+class Adam(Whole, keras.optimizers.Adam):
     """Adam, with decoupled weight decay if any, and epsilon beside the corrected root as in PyTorch."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -40,3 +48,22 @@ class Adam(keras.optimizers.Adam):
         right_mean = mean / (one - ops.power(one * self.beta_1, step))
         right_square = square / (one - ops.power(one * self.beta_2, step))
         variable.assign_sub(rate * right_mean / (ops.sqrt(right_square) + self.epsilon))
+
+
+class SGD(Whole, keras.optimizers.SGD):
+    """SGD as in PyTorch: weight decay joins the gradient, and momentum does not remember the rates of the past."""
+
+    def __init__(self, learning_rate: Any, momentum: float, decay: float) -> None:
+        super().__init__(learning_rate, momentum=momentum)
+        self.decay = decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        gradient = gradient + self.decay * variable
+        velocity = self.momentums[self._get_variable_index(variable)]
+        velocity.assign(self.momentum * velocity + gradient)
+        moved = gradient + self.momentum * velocity if self.nesterov else velocity
+        variable.assign_sub(ops.cast(learning_rate, variable.dtype) * moved)
+
+
+class Adagrad(Whole, keras.optimizers.Adagrad):
+    """Adagrad of whole gradients."""

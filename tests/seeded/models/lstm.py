@@ -9,6 +9,7 @@ from keras import layers
 from torch import nn
 
 from tests.seeded.carry import carry
+from tests.seeded.models import keras_parts
 from tests.seeded.models.torch_parts import clip_by_global_norm
 
 
@@ -70,6 +71,6 @@ def targets(rng: np.random.Generator, batch: int = 4) -> Any:
 LOSS = (nn.CrossEntropyLoss(reduction="sum"), keras.losses.SparseCategoricalCrossentropy(True, reduction="sum"))
 OPTIMIZER = (
     lambda parameters: torch.optim.Adagrad(parameters, lr=0.05, initial_accumulator_value=0.1, eps=1e-12),
-    lambda: keras.optimizers.Adagrad(0.05, initial_accumulator_value=0.1, epsilon=1e-12, global_clipnorm=0.5),
+    lambda: keras_parts.Adagrad(0.05, initial_accumulator_value=0.1, epsilon=1e-12, global_clipnorm=0.5),
 )
 CLIP = (lambda parameters: clip_by_global_norm(parameters, 0.5), None)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.seeded.carry import carry
-from tests.seeded.models.keras_parts import BatchNorm
+from tests.seeded.models.keras_parts import SGD, BatchNorm
 
 TEMPERATURE = 3.0
 
@@ -125,20 +125,9 @@ def keras_distillation(teacher, student):
     return ops.mean(ops.sum(ops.exp(soft[0]) * (soft[0] - soft[1]), axis=-1)) * TEMPERATURE**2
 
 
-class L2(keras.optimizers.SGD):
-    """SGD whose weight decay joins the gradient, as in PyTorch; Keras's own is decoupled."""
-
-    def __init__(self, learning_rate: Any, momentum: float, decay: float) -> None:
-        super().__init__(learning_rate, momentum=momentum)
-        self.decay = decay
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        super().update_step(gradient + self.decay * variable, variable, learning_rate)
-
-
 OPTIMIZER = (
-    lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01),
-    lambda: L2(keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5, staircase=True), 0.9, 0.01),
+    lambda parameters: torch.optim.SGD(parameters, lr=0.0625, momentum=0.9, weight_decay=0.01),
+    lambda: SGD(keras.optimizers.schedules.ExponentialDecay(0.0625, 2, 0.5, staircase=True), 0.9, 0.01),
 )
 LOSS = (torch_distillation, keras_distillation)
 SCHEDULER = (lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5), None)

@@ -184,12 +184,15 @@ def cross_entropy(output, target):
     return nn.functional.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
+def rates():
+    """Return the learning rates: half of the last every second step."""
+    return keras.optimizers.schedules.ExponentialDecay(2**-6, 2, 0.5, staircase=True)
+
+
 LOSS = (cross_entropy, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 OPTIMIZER = (
-    lambda parameters: torch.optim.AdamW(parameters, lr=1e-2, weight_decay=0.1, eps=1e-6),
-    lambda: keras_parts.Adam(
-        keras.optimizers.schedules.CosineDecay(1e-2, 8), weight_decay=0.1, epsilon=1e-6, global_clipnorm=1.0
-    ),
+    lambda parameters: torch.optim.AdamW(parameters, lr=2**-6, weight_decay=0.1, eps=1e-6),
+    lambda: keras_parts.Adam(rates(), weight_decay=0.1, epsilon=1e-6, global_clipnorm=1.0),
 )
 CLIP = (lambda parameters: clip_by_global_norm(parameters, 1.0), None)
-SCHEDULER = (lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 8), None)
+SCHEDULER = (lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5), None)
