@@ -9,6 +9,7 @@ from dualnet.backends.devices import devices, try_gpu
 from dualnet.backends.live import framework
 from dualnet.backends.own import register
 from dualnet.compare.certificate import certificate_of
+from dualnet.compare.choice import asked, kept, trains
 from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
 from dualnet.compare.match import check as check_live
@@ -152,15 +153,19 @@ def check(
     Two live models (``nn.Module`` or ``keras.Model``) are compared on ``inputs``: one array, a tuple, or a dictionary
     by keyword, in the left model's order of axes. Their weights are matched by name, else by kind of layer, order and
     shape, or by ``table`` (left name to right name), and compared as they are; ``weights_from`` "left" or "right"
-    gives both the weights of one. The other settings are for specs.
+    gives both the weights of one. Of ``stages``, "quick" needs no training, and "all" is the default. The other
+    settings are for specs.
 
     ``against`` is the right side's spec, if it is another one with parameters of the same names and shapes.
-    ``stages``: "quick" (the default, no data set needed), "all", or names. Numerical stages run in float32 and float64;
-    ``dtype`` is that of the stages that train on data. Both frameworks run in this process unless
-    ``host`` is given. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
+    ``stages``: "quick" (a spec's default, no data set needed), "all", or names. Numerical stages run in float32 and
+    float64; ``dtype`` is that of the stages that train on data. Both frameworks run in this process unless ``host`` is
+    given. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
     """
     if not isinstance(spec, (Spec, str, Path)):
-        return check_live(spec, against, inputs, table=table, weights_from=weights_from)
+        names = asked(stages)
+        training = trains(names)
+        found = check_live(spec, against, inputs, table=table, weights_from=weights_from, training=training)
+        return kept(found, names)
     left = spec if isinstance(spec, Spec) else load(spec)
     right = left if against is None else against if isinstance(against, Spec) else load(against)
     labels = backends if backends[0] != backends[1] else (f"{backends[0]} (left)", f"{backends[1]} (right)")

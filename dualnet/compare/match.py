@@ -133,8 +133,11 @@ def match(
     """Return which weight is which. Raises ``WeightsError`` for a table that names what is not there."""
     made = Matching()
     both = {fact.name: fact for fact in ours}, {fact.name: fact for fact in theirs}
-    made.add("by the table", [_told(*both, *row) for row in table.items()])
     images = _flattened(ours) | _flattened(theirs)
+    for row in table.items():
+        told, channels = _told(*both, *row), images.get(row[0]) or images.get(row[1])
+        found = _valued(both[0][row[0]], both[1][row[1]], channels, left, right) if channels else None
+        made.add("by the table", [found or told])
     free = [[fact for fact in side if fact.name not in _taken(made)] for side in (ours, theirs)]
     named = {fact.name: fact for fact in free[1]}
     made.add("by name", [f.carry(named[f.name]) for f in free[0] if f.name in named and f.shape == named[f.name].shape])
@@ -199,11 +202,19 @@ def _flattened(facts: Sequence[Fact]) -> dict[str, int]:
 
 def _image(made: Matching, a: Fact, b: Fact, channels: int, left: Arrays, right: Arrays) -> None:
     """Pair two kernels that read a flattened image by their values: their shapes do not tell the order of its axes."""
-    for carry in (a.carry(b), *_orders(a, b, channels)):
-        if np.array_equal(carry.forth(left[a.name]), right[b.name]):
-            made.add("by value", [carry])
-            return
-    made.left_out.append(f"{a.name}, which reads a flattened image: the order of its axes cannot be known")
+    found = _valued(a, b, channels, left, right)
+    if found:
+        made.add("by value", [found])
+    else:
+        made.left_out.append(f"{a.name}, which reads a flattened image: the order of its axes cannot be known")
+
+
+def _valued(a: Fact, b: Fact, channels: int, left: Arrays, right: Arrays) -> Carry | None:
+    """Return the order of axes in which two kernels hold the same values, if there is one."""
+    if a.shape != b.shape or a.order == b.order:
+        return None
+    ways = (a.carry(b), *_orders(a, b, channels))
+    return next((way for way in ways if np.array_equal(way.forth(left[a.name]), right[b.name])), None)
 
 
 def _orders(a: Fact, b: Fact, channels: int) -> Iterator[Carry]:
