@@ -23,6 +23,7 @@ FUNCTIONS = (
     "load_arrays",
     "load_weights",
     "port",
+    "record",
     "register",
     "save",
     "try_gpu",
