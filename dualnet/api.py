@@ -195,8 +195,8 @@ def check(
     Two live models (``nn.Module`` or ``keras.Model``) are compared on ``inputs``: one array, a tuple, or a dictionary
     by keyword, in the left model's order of axes. Their weights are matched by name, else by kind of layer, order and
     shape, or by ``table`` (left name to right name), and compared as they are; ``weights_from`` "left" or "right"
-    gives both the weights of one. Either may be a recording (see ``record``), the left one alone too. Of ``stages``, "quick" needs no training, and "all" is the default. The other
-    settings are for specs.
+    gives both the weights of one. Of ``stages``, "quick" needs no training, and "all" is the default. The left one, or
+    both, may be recordings (``record``), which bring inputs and start with them. The other settings are for specs.
 
     ``against`` is the right side's spec, if it is another one with parameters of the same names and shapes.
     ``stages``: "quick" (a spec's default, no data set needed), "all", or names. Numerical stages run in float32 and

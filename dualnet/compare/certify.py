@@ -167,7 +167,7 @@ def _after(couple: Couple, made: Mapping[tuple[str, str], Arrays]) -> list[Findi
 def _outputs(couple: Couple, made: Mapping[tuple[str, str], Run]) -> list[Finding]:
     """Judge outputs; those that are not floats by exact equality."""
     first = made[couple.keys[0]]["outputs"]
-    exact = {f"output {i}" for i, array in enumerate(first) if not np.issubdtype(array.dtype, np.floating)}
+    exact = {f"output {i}" for i, array in enumerate(first) if array.dtype.kind not in "fc"}
     named = {key: {f"output {i}": _plain(a) for i, a in enumerate(run["outputs"])} for key, run in made.items()}
     floats: Made = {key: {n: a for n, a in found.items() if n not in exact} for key, found in named.items()}
     others: Made = {key: {n: a for n, a in found.items() if n in exact} for key, found in named.items()}
@@ -175,6 +175,8 @@ def _outputs(couple: Couple, made: Mapping[tuple[str, str], Run]) -> list[Findin
 
 
 def _plain(array: Array) -> Array:
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag], -1)
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
 
 

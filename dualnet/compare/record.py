@@ -21,6 +21,7 @@ from dualnet.run.replay import Replay, wide
 from dualnet.run.train import nudged
 
 STEPS = 5  # as a check of two live models makes
+Draws = dict[str, Sequence[Draw]]
 MODES = {"eval": False, "train": True}
 
 
@@ -35,10 +36,10 @@ def record(
 ) -> Recording:
     """Return what a live model does on inputs, in both precisions and modes, and over a few updates.
 
-    The first recording of a comparison takes ``inputs`` as ``check`` does, and starts from the model's weights, constant
-    ones moved off 0 and 1, unless ``as_is``. The second takes both ``like`` the first: its weights are matched to the
-    first's as ``check`` matches them, by ``table`` where that says how. Raises ``SpecError``, ``WeightsError`` or
-    ``UnsupportedError``.
+    The first recording of a comparison takes ``inputs`` as ``check`` does, and starts from the model's weights,
+    constant ones moved off 0 and 1, unless ``as_is``. The second takes both ``like`` the first: its weights are matched
+    to the first's as ``check`` matches them, by ``table`` where that says how. Raises ``SpecError``, ``WeightsError``
+    or ``UnsupportedError``.
     """
     here = framework(model)
     page = adapter(here)
@@ -105,9 +106,9 @@ class _Origin:
         return replay
 
 
-def _fill(made: Recording, couple: Couple, at: int, draws: dict[str, Sequence[Draw]]) -> None:
+def _fill(made: Recording, couple: Couple, at: int, draws: Mapping[str, Sequence[Draw]]) -> None:
     """Run one side of a couple from its start, and from one ulp beside it, and keep what it gives."""
-    side = couple.sides[at]
+    side, known = couple.sides[at], dict(draws)
     first = couple.live(side, "float64")
     made.inputs, arrays = named_inputs(couple.inputs)
     made.arrays |= arrays | _below("own", couple.own[side]) | _below("start/weights", couple.start[side])
@@ -115,16 +116,14 @@ def _fill(made: Recording, couple: Couple, at: int, draws: dict[str, Sequence[Dr
     made.versions = {"dualnet": __version__, made.framework: str(backend(made.framework).facts()["version"])}
     for base, dtype in (("start", "float64"), ("start", "float32"), ("nudged", "float64")):
         for mode in MODES:
-            _pass(made, couple, (side, dtype), f"{base}/{dtype}", mode, draws)
+            _pass(made, couple, (side, dtype), f"{base}/{dtype}", mode, known)
     if not made.passes["start/float64/train"].failed and not couple.steady(side):
         said = made.passes["start/float64/train"]
         lost = (*said.lost, "numbers that differ when it is run twice")
         made.passes["start/float64/train"] = Pass(said.draws, lost)
 
 
-def _pass(
-    made: Recording, couple: Couple, key: tuple[str, str], place: str, mode: str, draws: dict[str, Sequence[Draw]]
-) -> None:
+def _pass(made: Recording, couple: Couple, key: tuple[str, str], place: str, mode: str, draws: Draws) -> None:
     """Make one pass, and from the one in training mode the updates."""
     path, start = f"{place}/{mode}", couple.start[key[0]]
     couple.started.discard(key)
@@ -137,7 +136,7 @@ def _pass(
     try:
         run = couple.run(key, MODES[mode], draws.get(mode, ()))
         draws.setdefault(mode, run["draws"])
-        kept = {name: value for name, value in run.items() if name not in ("draws", "lost")}
+        kept: dict[str, Any] = {name: value for name, value in run.items() if name not in ("draws", "lost")}
         if MODES[mode]:
             made.rate = made.rate or couple._rate(run)
             trained = couple._steps(key, run, made.rate)
@@ -168,8 +167,8 @@ def check_recordings(left: Recording, right: Recording, *, training: bool = True
     """
     if left.origin != right.origin:
         msg = (
-            f"The recordings of {left.name} and {right.name} share neither inputs nor weights. Record one like the other: "
-            "dualnet record right.py:build --from left.trace --out right.trace"
+            f"The recordings of {left.name} and {right.name} share neither inputs nor weights. Record one like the "
+            "other: dualnet record right.py:build --from left.trace --out right.trace"
         )
         raise DataError(msg)
     names = " against ".join(dict.fromkeys((left.name, right.name)))

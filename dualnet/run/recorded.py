@@ -72,6 +72,8 @@ def _fits(made: Recording) -> None:
         _refuse("the weights that it starts from are not its own")
     if not {*made.trainable} <= own.keys():
         _refuse("it trains weights that it does not hold")
+    if not {f"start/float64/{mode}" for mode in ("eval", "train")} <= made.passes.keys():
+        _refuse("it holds no pass")
     if made.first:
         for fact in made.facts:
             if fact.name not in own or own[fact.name].shape != fact.own:

@@ -33,7 +33,7 @@ class Replay:
         found = self.recording.part(f"{self.base}/{self.dtype}/after {self.count}")
         if self.count == 0:
             return (self.start if self.base == "start" else self.start | self.off) | found
-        if not found:
+        if self.count not in (1, self.recording.steps):
             msg = f"the recording of {self.recording.name} holds no weights after {self.count} updates"
             raise UnsupportedError(msg)
         return found
