@@ -14,6 +14,7 @@ import numpy as np
 
 from dualnet.backends import backend
 from dualnet.backends.draws import Array, Arrays, Draw
+from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
 from dualnet.specs.carry import Carry
 from dualnet.specs.draw import normal
@@ -66,6 +67,12 @@ class Live(Protocol):
 
     def descend(self, rate: float, momentum: float) -> None:
         """Update what trains by the gradients of the last pass: v ← momentum·v + g, w ← w - rate·v."""
+
+    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
+        """Make one pass; return every call of a layer in it, in the order in which they end."""
+
+    def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
+        """Return what the layer at a path gives by itself for arrays as it holds them."""
 
 
 def cotangent(index: int, shape: tuple[int, ...]) -> Array:

@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def both(request: pytest.FixtureRequest) -> tuple[Backend, Backend]:
         pytest.skip("compares torch with keras: --backends left one of them out")
     torch, keras = (backend_named(name) for name in BACKENDS)
     return torch, keras
+
+
+@pytest.fixture(scope="module")
+def eagerly(both: tuple[Backend, Backend]) -> Iterator[None]:
+    """Run Keras's functions op by op: where each runs once or twice, to trace it takes most of the time."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

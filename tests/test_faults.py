@@ -17,6 +17,7 @@ from tests.faults import FAULTS, Fault, network
 
 LOOKED_AT = ("structure", "forward", "loss", "gradients", "step", "state")
 SPEC = network()
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 class Remembering(Here):

@@ -23,6 +23,7 @@ FOUND = {
     "noise upon noise": S.Spec(
         "x", S.Block((S.GaussianNoise(name="n"), S.Linear(4, name="l"), S.Shared("n", inputs=("n",)))), (4,)
     ),
+    "one feature, normalised": S.Spec("random", S.Block((S.Linear(1), S.LayerNorm())), (6,)),
     "rows of a bag": S.Spec("x", S.Block((S.EmbeddingBag(3, 4), S.RMSNorm(), S.Linear(2))), (5,)),
     "a gain whose square is zero": S.Spec(
         "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)
@@ -32,7 +33,7 @@ FOUND = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_is_mended(name: str) -> None:
-    assert fuzz.examine(FOUND[name]) == FINE
+    assert fuzz.examine(FOUND[name]) == (["unstable", *FINE[1:]] if "one feature" in name else FINE)
 
 
 def test_a_norm_of_several_ranks_is_refused() -> None:
@@ -41,11 +42,12 @@ def test_a_norm_of_several_ranks_is_refused() -> None:
     assert told.startswith("refused: keras: ")
 
 
-@pytest.mark.timeout(600)  # two minutes on an idle machine
+@pytest.mark.timeout(600)  # three quarters of a minute on an idle machine
+@pytest.mark.usefixtures("eagerly")
 def test_random_graphs() -> None:
-    found = fuzz.piece(2026, 45)
-    assert found["graphs"] == 45
-    assert found["equal"] > 35
+    found = fuzz.piece(2026, 60)
+    assert found["graphs"] == 60
+    assert found["equal"] > 45
 
 
 def test_a_fault_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +86,17 @@ def test_a_fault_in_the_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_noise_is_told_from_a_fault() -> None:
     ours, near, far = ({"x": fuzz.np.array([1.0, value])} for value in (0.5, 0.5 + 1e-8, 0.5 + 1e-6))
-    assert fuzz.apart(ours, near, lambda: {"x": 1e-8}) is True
-    assert fuzz.apart(ours, ours, dict) is False
+    assert fuzz.apart(ours, near, lambda: {"x": 1e-8}, dict) is True
+    assert fuzz.apart(ours, ours, dict, dict) is False
     with pytest.raises(AssertionError, match=r"x: they differ by 1.0e-06, an ulp moves it by 1e-08"):
-        fuzz.apart(ours, far, lambda: {"x": 1e-8})
+        fuzz.apart(ours, far, lambda: {"x": 1e-8}, lambda: ours)
+
+
+def test_what_is_zero_in_theory_is_told_by_its_size_in_float32() -> None:
+    ours, theirs, rough, true = ({"x": fuzz.np.array([value, 1.0])[:1]} for value in (3e-14, -2e-14, 1e-6, 4e-14))
+    assert fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: rough) is True
+    with pytest.raises(AssertionError, match="they differ by"):
+        fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: true)
 
 
 def test_it_goes_on_where_it_was_stopped(

@@ -45,7 +45,12 @@ def is_slow(case: dict[str, Any]) -> bool:
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
 def live(request: pytest.FixtureRequest, both: tuple[Backend, Backend]) -> Iterator[Live]:
+    import tensorflow as tf
+
+    # The first case of each layer is traced, as models are; the others run op by op, in a third of the time.
+    tf.config.run_functions_eagerly(request.param.name not in LEADING)
     yield Live(both, request.param)
+    tf.config.run_functions_eagerly(False)
 
 
 def same(found: Arrays, expected: Arrays, close: float = CLOSE) -> None:

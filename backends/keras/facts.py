@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from dualnet.backends.draws import Arrays, Order
+from dualnet.backends.keras.kinds import kind_of
 from dualnet.backends.keras.live import KerasLive, named, variable
 from dualnet.backends.keras.weights import VARIABLES
 from dualnet.backends.live import Fact, Inputs
@@ -14,20 +15,8 @@ from dualnet.errors import WeightsError, did_you_mean
 from dualnet.specs.carry import Carry
 
 CHANNELS = "last"
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
-KINDS: tuple[tuple[Any, str], ...] = (
-    (keras.layers.Dense, "dense"),
-    ((keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
-     "transposed convolution"),
-    ((keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D), "depthwise"),
-    ((keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D), "convolution"),
-    (keras.layers.BatchNormalization, "batch norm"),
-    (keras.layers.LayerNormalization, "layer norm"),
-    (keras.layers.GroupNormalization, "group norm"),
-    (keras.layers.RMSNormalization, "rms norm"),
-    (keras.layers.Embedding, "embedding"),
-    (keras.layers.PReLU, "prelu"),
-)  # fmt: skip
 ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}
 ROLES |= {"kernel": "weight", "embeddings": "weight", "scale": "weight", "alpha": "weight"}
 
@@ -49,18 +38,17 @@ def _own(layer: Any) -> list[Any]:
 
 
 def _fact(name: str, variable: Any, owner: Any, trained: bool) -> Fact:
-    kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
+    kind = kind_of(owner)
     shape, role = tuple(variable.shape), ROLES.get(variable.name, variable.name)
     order, joined = tuple(range(len(shape))), shape
     if role == "weight" and kind == "dense":
         order, joined = (1, 0), (shape[1], shape[0])
+    elif role == "weight" and isinstance(owner, DEPTHWISE):
+        order = (len(shape) - 2, len(shape) - 1, *range(len(shape) - 2))
+        joined = (shape[-2] * shape[-1], 1, *shape[:-2])
     elif role == "weight" and "convolution" in kind:
         order = (len(shape) - 1, len(shape) - 2, *range(len(shape) - 2))
         joined = tuple(shape[axis] for axis in order)
-    elif role == "weight" and kind == "depthwise":
-        order = (len(shape) - 2, len(shape) - 1, *range(len(shape) - 2))
-        joined = (shape[-2] * shape[-1], 1, *shape[:-2])
-    kind = "convolution" if kind == "depthwise" else kind
     return Fact(name, kind, role, shape, order, joined, trained)
 
 

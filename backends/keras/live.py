@@ -14,8 +14,10 @@ from keras.src import backend as inner
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.keras.device import exact
 from dualnet.backends.keras.draws import shared, swapped
+from dualnet.backends.keras.watch import array, layer_at, watching
 from dualnet.backends.keras.wide import wide
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
+from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
 
@@ -39,6 +41,7 @@ class KerasLive(Held):
     ) -> None:
         exact()
         self.model, self.dtype, self.flat = model, dtype, flat
+        self.watched: list[Seen] | None = None
         self.orders = (in_orders, out_orders, draw_orders)
         self.by_mode = {False: out_orders, True: training_orders or out_orders}
         self.variables = named(model)
@@ -88,11 +91,17 @@ class KerasLive(Held):
         """Make one pass; see ``Live.run``."""
         self.orders = (self.orders[0], self.by_mode[training], self.orders[2])
         draws = Draws(step, like, self.orders[2], self.orders[0])
+        watched = watching(self.model, self._names()) if self.watched is not None else nullcontext()
         with precision(self.dtype), self._wide(), self._lent(), shared(draws), tf.GradientTape() as tape:
             given, floats = self._given(inputs)
             tape.watch(list(floats.values()))
-            outputs = [each for each in flattened(self._call(given, training)) if tf.is_tensor(each)]
-        found = self._gradients(tape, outputs, list(floats.values())) if gradients else []
+            with watched as calls:
+                outputs = [each for each in flattened(self._call(given, training)) if tf.is_tensor(each)]
+        inside = calls.tensors if calls else []
+        found = self._gradients(tape, outputs, [*inside, *floats.values()]) if gradients else []
+        if calls:
+            self.watched = calls.told(found)
+            found = found[len(inside) :]
         arrays = [returned(each.numpy(), at(self.orders[1], index)) for index, each in enumerate(outputs)]
         of_inputs, of_weights = self._named(floats, found, tell)
         made: Run = {
@@ -103,6 +112,28 @@ class KerasLive(Held):
             "lost": draws.lost,
         }
         return made
+
+    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
+        """Make one pass; return every call of a layer in it, in the order in which they end."""
+        self.watched = []
+        try:
+            self.run(inputs, training=training, like=like)
+            return self.watched
+        finally:
+            self.watched = None
+
+    def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
+        """Return what the layer at a path gives by itself for arrays as it holds them."""
+        layer = layer_at(self.model, path.removesuffix(" (activation)"))
+        if path.endswith(" (activation)"):
+            layer = layer.activation
+        with precision(self.dtype), self._wide(), self._lent(), shared(Draws()):
+            given = [tf.constant(each, self.dtype if each.dtype.kind == "f" else each.dtype) for each in inputs]
+            mode = {"training": training} if getattr(layer, "_call_has_training_arg", False) else {}
+            return [array(each) for each in flattened(layer(*given, **mode)) if tf.is_tensor(each)]
+
+    def _names(self) -> dict[int, str]:
+        return {id(variable): name for name, (variable, _) in self.held.items()}
 
     def _wide(self) -> Any:
         return wide(self.model.variable_dtype) if self.dtype == "float64" else nullcontext()

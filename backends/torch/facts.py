@@ -9,22 +9,11 @@ from torch.nn.parameter import UninitializedParameter
 
 from dualnet.backends.draws import Arrays, Order
 from dualnet.backends.live import Fact, Inputs
+from dualnet.backends.torch.kinds import kind_of
 from dualnet.backends.torch.live import TorchLive, named
 from dualnet.specs.carry import Carry
 
 CHANNELS = "first"
-
-KINDS: tuple[tuple[Any, str], ...] = (
-    (nn.Linear, "dense"),
-    (nn.modules.conv._ConvTransposeNd, "transposed convolution"),
-    (nn.modules.conv._ConvNd, "convolution"),
-    (nn.modules.batchnorm._NormBase, "batch norm"),
-    (nn.LayerNorm, "layer norm"),
-    (nn.GroupNorm, "group norm"),
-    (nn.RMSNorm, "rms norm"),
-    (nn.Embedding, "embedding"),
-    (nn.PReLU, "prelu"),
-)
 
 
 def live(model: nn.Module, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> TorchLive:
@@ -38,7 +27,7 @@ def facts(module: nn.Module) -> list[Fact]:
     for name, tensor in named(module).items():
         path, _, role = name.rpartition(".")
         owner = module.get_submodule(path)
-        kind = next((kind for base, kind in KINDS if isinstance(owner, base)), type(owner).__name__)
+        kind = kind_of(owner)
         shape = tuple(tensor.shape)
         found.append(Fact(name, kind, role, shape, tuple(range(len(shape))), shape, tensor.requires_grad))
     return found

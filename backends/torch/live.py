@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.precision import precision
 from dualnet.backends.torch.device import stored
 from dualnet.backends.torch.draws import Shared
+from dualnet.backends.torch.watch import replayed, watching
+from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
 
@@ -34,6 +36,7 @@ class TorchLive(Held):
     ) -> None:
         self.dtype, self.orders = dtype, (in_orders, out_orders, draw_orders)
         self.still: set[int] = set()
+        self.watched: list[Seen] | None = None
         self.module = _cast(copy.deepcopy(module), stored(precision(dtype)))
         self.named = named(self.module)
         self.hold(self.named, carries, self.named.__getitem__)
@@ -85,6 +88,24 @@ class TorchLive(Held):
         self.still = self._refused(inputs, training)
         return self._pass(inputs, *options)
 
+    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
+        """Make one pass; return every call of a module in it, in the order in which they end."""
+        self.watched = []
+        try:
+            self.run(inputs, training=training, like=like)
+            return self.watched
+        finally:
+            self.watched = None
+
+    def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
+        """Return what the module at a path gives by itself for arrays as it holds them."""
+        self.module.train(training)
+        with ready(self.dtype), Shared(Draws(), self.dtype):
+            return replayed(self.module, path, inputs, stored(precision(self.dtype)))
+
+    def _names(self) -> dict[int, str]:
+        return {id(tensor): name for name, (tensor, _) in self.held.items()}
+
     def _refused(self, inputs: Inputs, training: bool) -> set[int]:
         """Return the numbers of the inputs by which torch refuses to differentiate: a loss's target, say."""
         every, refused = set(self._given(inputs)[1]), set()
@@ -102,12 +123,17 @@ class TorchLive(Held):
         draws = Draws(step, like, self.orders[2], self.orders[0])
         given, floats = self._given(inputs)
         self.module.train(training)
-        with ready(self.dtype), Shared(draws, self.dtype), torch.set_grad_enabled(gradients):
+        watched = watching(self.module, self._names()) if self.watched is not None else nullcontext()
+        with ready(self.dtype), Shared(draws, self.dtype), torch.set_grad_enabled(gradients), watched as calls:
             args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
             given_back = self.module(*args, **{name: given[name] for name in given if isinstance(name, str)})
             outputs = [each for each in flattened(given_back) if isinstance(each, Tensor)]
             count = len(draws.log)
-            found = self._gradients(outputs, list(floats.values())) if gradients else []
+            inside = calls.tensors if calls else []
+            found = self._gradients(outputs, [*inside, *floats.values()]) if gradients else []
+            if calls:
+                self.watched = calls.told(found)
+                found = found[len(inside) :]
         if len(draws.log) > count:
             draws.lost.append("draws of a forward pass repeated for the gradient")
         arrays = [np.array(returned(self.array(each), at(self.orders[1], index))) for index, each in enumerate(outputs)]
