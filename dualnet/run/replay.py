@@ -7,6 +7,7 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Run
+from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
 from dualnet.run.recording import Recording
 from dualnet.run.train import nudged
@@ -90,6 +91,17 @@ class Replay:
     def descend(self, rate: float, momentum: float) -> None:
         """Go on to the next update: it was made at the recording's own rate, which both sides share."""
         self.count += 1
+
+
+    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
+        """Raise ``UnsupportedError``: a recording holds no layers."""
+        msg = f"the recording of {self.recording.name} holds no layers"
+        raise UnsupportedError(msg)
+
+    def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
+        """Raise ``UnsupportedError``: a recording runs nothing."""
+        msg = f"the recording of {self.recording.name} cannot run {path!r} by itself"
+        raise UnsupportedError(msg)
 
 
 def wide(weights: Mapping[str, Array]) -> Arrays:
