@@ -92,7 +92,6 @@ class Replay:
         """Go on to the next update: it was made at the recording's own rate, which both sides share."""
         self.count += 1
 
-
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Raise ``UnsupportedError``: a recording holds no layers."""
         msg = f"the recording of {self.recording.name} holds no layers"
