@@ -19,6 +19,9 @@ from dualnet.errors import UnsupportedError, WeightsError
 from dualnet.specs.carry import Carry
 from dualnet.specs.draw import normal
 
+# Where each framework holds channels.
+CHANNELS = {"torch": "first", "keras": "last"}
+
 # By place (0, 1, …) or by keyword.
 Inputs = Mapping[int | str, Any]
 

@@ -14,7 +14,6 @@ from dualnet.backends.live import Fact, Inputs
 from dualnet.errors import WeightsError, did_you_mean
 from dualnet.specs.carry import Carry
 
-CHANNELS = "last"
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}

@@ -89,6 +89,11 @@ def _pool(layer: Any) -> dict[str, Any]:
     return {"kernel": _tuple(layer.pool_size), "stride": _tuple(strides), "padding": layer.padding, "ceil": False}
 
 
+def _pad(layer: Any) -> dict[str, Any]:
+    sizes = layer.padding
+    return {"padding": tuple(sizes) if isinstance(sizes[0], tuple) else (tuple(sizes),), "padding mode": "zeros"}
+
+
 def _recurrent(layer: Any) -> dict[str, Any]:
     found = {"bidirectional": False, "layers": 1, "units": layer.units, "biases": 1 if layer.use_bias else 0}
     return found | ({"reset after": bool(layer.reset_after)} if isinstance(layer, L.GRU) else {})
@@ -119,6 +124,7 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "elu": lambda m: {"alpha": float(m.alpha)} if hasattr(m, "alpha") else {},
     "softmax": _softmax,
     "log softmax": _softmax,
+    "pad": _pad,
     "upsample": lambda m: {"mode": getattr(m, "interpolation", "nearest"), "align corners": False},
 }  # fmt: skip
 

@@ -13,8 +13,6 @@ from dualnet.backends.torch.kinds import kind_of
 from dualnet.backends.torch.live import TorchLive, named
 from dualnet.specs.carry import Carry
 
-CHANNELS = "first"
-
 
 def live(model: nn.Module, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> TorchLive:
     """Return a live module."""

@@ -91,6 +91,13 @@ def _pool(module: Any) -> dict[str, Any]:
     return found
 
 
+def _pad(module: Any) -> dict[str, Any]:
+    sizes = tuple(module.padding)
+    mode = "reflect" if "Reflection" in type(module).__name__ else "zeros"
+    mode = "replicate" if "Replication" in type(module).__name__ else mode
+    return {"padding": tuple(zip(sizes[::2], sizes[1::2], strict=True))[::-1], "padding mode": mode}
+
+
 def _batch_norm(module: Any) -> dict[str, Any]:
     momentum = None if module.momentum is None else 1 - module.momentum
     own = module.track_running_stats
@@ -125,6 +132,7 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "softmax": lambda m: {"axis": m.dim},
     "log softmax": lambda m: {"axis": m.dim},
     "softplus": lambda m: {"beta": float(m.beta), "threshold": float(m.threshold)},
+    "pad": _pad,
     "upsample": lambda m: {"mode": m.mode, "align corners": bool(m.align_corners)},
 }
 

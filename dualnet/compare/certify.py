@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
-from dualnet.backends.live import Inputs, Live, Run
+from dualnet.backends.live import CHANNELS, Inputs, Live, Run
 from dualnet.compare.couple import Couple, Made
+from dualnet.compare.located import locate
 from dualnet.compare.noise import settle
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
@@ -38,15 +39,18 @@ def certify(
     weights_from: str | None = "left",
     strict: bool = True,
     note: str = "",
+    layout: Callable[[str, Array], Array] = lambda name, array: array,
 ) -> Report:
     """Return the report on two live models; ``left("float64")`` opens the left one in a precision.
 
     ``inputs`` are arrays in the left side's order: one, a tuple, or a dict by place and keyword. Both sides start from
     the weights of ``weights_from`` ("left" or "right", then constant ones are moved off 0 and 1), or each from its own
     (None). ``strict`` blames a trained weight without counterpart; else such weights are listed as not checked.
+    ``layout(name, array)`` returns a weight of the left side as PyTorch lays it, by which causes are sought.
     """
     labels = sides if sides[0] != sides[1] else (f"{sides[0]} (left)", f"{sides[1]} (right)")
-    couple = Couple((left, right), labels, given(inputs), weights_from, steps)
+    channels = CHANNELS[sides[0]], CHANNELS[sides[1]]
+    couple = Couple((left, right), labels, given(inputs), weights_from, steps, channels=channels)
     report = Report(name, list(labels))
     for stage, rule in RULES.items():
         start = time.perf_counter()
@@ -59,6 +63,7 @@ def certify(
     _unpaired(report, couple, strict, note)
     _unshared(report, couple)
     settle(report, couple)
+    locate(report, couple, layout)
     _explain(report)
     return report
 

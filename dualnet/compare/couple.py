@@ -9,11 +9,12 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Live, Run
+from dualnet.backends.watch import Seen
 from dualnet.compare.stage import judged
 from dualnet.compare.verdict import Finding, Four
 from dualnet.run.train import nudged
 from dualnet.specs.draw import uniform
-from dualnet.specs.program import replaced
+from dualnet.specs.program import leaves, replaced
 
 Made = dict[tuple[str, str], Any]
 
@@ -42,7 +43,9 @@ class Couple:
     source: str | None = "left"
     count: int = 5
     rate: float = 0.0
+    channels: tuple[str, str] = ("first", "last")
     opened: dict[tuple[str, str], Live] = field(default_factory=dict)
+    seen: dict[tuple[str, bool], list[Seen]] = field(default_factory=dict)
     started: set[tuple[str, str]] = field(default_factory=set)
 
     def live(self, side: str, dtype: str) -> Live:
@@ -157,6 +160,31 @@ class Couple:
             self.run(key, True, first["draws"], step=step, tell=False)
             live.descend(rate, MOMENTUM)
         return Trained(first, one, live.weights())
+
+    def watched(self, side: str, training: bool) -> list[Seen]:
+        """Return every call of a layer in one pass of a side in float64, from the start."""
+        if (side, training) not in self.seen:
+            made = {key: each.first for key, each in self.trained.items()} if training else self.evaluated
+            like = made[self.keys[0]]["draws"]
+            live = self.fresh((side, "float64"))
+            self.seen[side, training] = live.watch(self._given("float64"), training=training, like=like)
+            self.started.discard((side, "float64"))
+        return self.seen[side, training]
+
+    def outputs(self, side: str, training: bool) -> list[Array]:
+        """Return what a side gives in float64, in the left one's order."""
+        run = self.trained[side, "float64"].first if training else self.evaluated[side, "float64"]
+        return run["outputs"]
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the sides hold channels at other ends."""
+        return self.channels[0] != self.channels[1]
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The inputs in order, in the left side's layout, as float64 reads them."""
+        return [np.asarray(each) for each in leaves(dict(self._given("float64"))) if isinstance(each, np.ndarray)]
 
     def steady(self, side: str) -> bool:
         """Return whether a side gives the same when run twice in training mode."""

@@ -1,13 +1,13 @@
 """Matching: which weight of one live model is which of another, and ``check`` on any two of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from dualnet.backends.draws import FIRST, LAST, Arrays, Order
-from dualnet.backends.live import Fact, Inputs, adapter, framework
+from dualnet.backends.draws import FIRST, LAST, Array, Arrays, Order
+from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
 from dualnet.compare.certify import certify, given
 from dualnet.compare.report import Report
 from dualnet.errors import SpecError, WeightsError, did_you_mean
@@ -38,7 +38,7 @@ def check(
         msg = "check of two live models needs inputs: an array, a tuple of them, or a dictionary by keyword."
         raise SpecError(msg)
     arrays = given(porter(sides[0]).arrays(inputs))
-    orders = _in_orders(ours, theirs, right, arrays)
+    orders = _in_orders(sides, theirs, right, arrays)
     ours.build(left, arrays, ())
     theirs.build(right, arrays, orders)
     own = {a: theirs.name_of(right, b) for a, b in (table or {}).items()}
@@ -54,6 +54,7 @@ def check(
         weights_from=weights_from,
         strict=False,
         note=found.note,
+        layout=_layouts(ours.facts(left)),
     )
     if report.stage("forward").verdict == "not checked":
         msg = f"the models cannot be run on these inputs: {report.stage('forward').skipped}"
@@ -62,11 +63,22 @@ def check(
     return report
 
 
-def _in_orders(ours: Any, theirs: Any, model: Any, inputs: Inputs) -> list[Order]:
+def _layouts(facts: Sequence[Fact]) -> Callable[[str, Array], Array]:
+    """Return what lays a weight of a model as PyTorch does."""
+    known = {fact.name: fact for fact in facts}
+
+    def laid(name: str, array: Array) -> Array:
+        fact = known.get(name)
+        return array if fact is None else array.transpose(fact.order).reshape(fact.shape)
+
+    return laid
+
+
+def _in_orders(sides: tuple[str, str], theirs: Any, model: Any, inputs: Inputs) -> list[Order]:
     """Return how each input lies in the right model: images change their axes between the frameworks."""
-    if ours.CHANNELS == theirs.CHANNELS:
+    if CHANNELS[sides[0]] == CHANNELS[sides[1]]:
         return []
-    orders = LAST if theirs.CHANNELS == "last" else FIRST
+    orders = LAST if CHANNELS[sides[1]] == "last" else FIRST
     arrays, declared = list(leaves(dict(inputs))), theirs.expects(model)
     wanted = declared if len(declared) == len(arrays) else [None] * len(arrays)
     return [_in_order(np.asarray(array), orders, shape) for array, shape in zip(arrays, wanted, strict=True)]

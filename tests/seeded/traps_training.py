@@ -1,0 +1,5 @@
+"""Traps of training."""
+
+from tests.seeded.trap import Trap
+
+TRAPS: tuple[Trap, ...] = ()
