@@ -19,11 +19,12 @@ import numpy as np
 
 from dualnet import store
 from dualnet.backends.live import Fact
+from dualnet.backends.watch import Seen
 from dualnet.compare.record import check_recordings
 from dualnet.data.idx import read_idx
 from dualnet.errors import DualnetError
 from dualnet.report import result
-from dualnet.run import pairing, recording
+from dualnet.run import calls, pairing, recording
 from dualnet.run.recording import PAGE, SEAL, Pass, Recording
 from dualnet.specs import zoo
 
@@ -48,7 +49,7 @@ def tiny() -> Recording:
     """Return a recording of one weight, as a live model's is made."""
     w = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
     x = np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3)
-    made = Recording("tiny", "torch", "first", True, 5, 0.1, inputs={0: recording.Named("input/0")})
+    made = Recording("tiny", "torch", True, 5, 0.1, inputs={0: recording.Named("input/0")})
     made.facts = [Fact("w", "dense", "weight", (2, 3), (0, 1), (2, 3))]
     made.trainable, made.versions = ["w"], {"torch": "2"}
     made.arrays = {"input/0": x, "own/w": w, "start/weights/w": w}
@@ -60,6 +61,10 @@ def tiny() -> Recording:
             made.arrays |= {f"{path}/outputs/0": x.astype(v.dtype) @ v.T, f"{path}/inputs/0": x.astype(v.dtype),
                             f"{path}/parameters/w": v}  # fmt: skip
         made.arrays |= {f"{place}/after 1/w": v, f"{place}/after 5/w": v}
+    for mode in ("eval", "train"):
+        seen = Seen("w", "dense", {"bias": False}, {"weight": "w"}, [x], [x @ w.T], [None])
+        made.calls[mode], arrays = calls.told([seen], f"calls/{mode}")
+        made.arrays |= arrays
     made.origin = made.digest()
     return made
 

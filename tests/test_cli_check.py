@@ -93,7 +93,7 @@ def test_stages_asked_for_alone_decide(files: Path, capsys: pytest.CaptureFixtur
     assert "not checked: train mode, gradients, step, state: not asked for" in capsys.readouterr().out
     assert run(*words, "--stages", "forward,train_mode") == 1
     printed = capsys.readouterr().out
-    assert "likely cause: rates 0.3 and 0.2" in printed
+    assert re.search(r"likely cause: .*0\.3.*0\.2", printed)
     assert "not checked: structure, weights, gradients, step, state: not asked for" in printed
 
 

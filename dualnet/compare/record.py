@@ -1,6 +1,6 @@
 """Record: a live model's side of a comparison, kept; and the comparison of two that were kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,12 +9,13 @@ import numpy as np
 from dualnet import __version__
 from dualnet.backends import backend
 from dualnet.backends.draws import Draw
-from dualnet.backends.live import adapter, framework
+from dualnet.backends.live import Live, adapter, framework
 from dualnet.compare.certify import _said, certify, given
 from dualnet.compare.couple import Couple, _exact
-from dualnet.compare.match import Matching, _in_orders, _out_orders, match
+from dualnet.compare.match import Matching, _in_orders, _layouts, _out_orders, match
 from dualnet.compare.report import Report
 from dualnet.errors import DataError, SpecError
+from dualnet.run.calls import told
 from dualnet.run.port import porter
 from dualnet.run.recording import Pass, Recording, arrays_of, named_inputs
 from dualnet.run.replay import Replay, wide
@@ -53,7 +54,7 @@ def record(
     page.build(model, arrays, ())
     make = partial(page.live, model)
     couple = Couple((make, make), ("recorded", "again"), arrays, None if as_is else "left", STEPS)
-    made = Recording(name, here, page.CHANNELS, not as_is, STEPS, facts=page.facts(model))
+    made = Recording(name, here, not as_is, STEPS, facts=page.facts(model))
     _fill(made, couple, 0, {})
     made.origin = made.digest()
     return made
@@ -73,18 +74,18 @@ def _refused(like: Recording, inputs: Any, as_is: bool, name: str) -> str:
 def _second(model: Any, here: str, page: Any, like: Recording, table: Mapping[str, str] | None, name: str) -> Recording:
     """Return the recording of a model on another's inputs and weights, in its names and order of axes."""
     inputs = arrays_of(like)
-    first = _Origin(like)
-    orders = _in_orders(first, page, model, inputs)
+    first = _opened(like)
+    orders = _in_orders((like.framework, here), page, model, inputs)
     page.build(model, inputs, orders)
     own = {a: page.name_of(model, b) for a, b in (table or {}).items()}
     found: Matching = match(like.facts, page.facts(model), own, like.part("own"), page.values(model))
-    outs = _out_orders(first.live("float32"), page.live(model, "float32", in_orders=orders), inputs)
+    outs = _out_orders(first("float32"), page.live(model, "float32", in_orders=orders), inputs)
     right = partial(page.live, model, carries=found.carries, in_orders=orders, out_orders=outs)
-    couple = Couple((first.live, right), ("origin", "recorded"), inputs, None, like.steps)
+    couple = Couple((first, right), ("origin", "recorded"), inputs, None, like.steps)
     if like.given:
         given = like.part("start/weights")
         couple.start = {side: _exact(couple.own[side]) | {n: given[n] for n in couple.paired} for side in couple.sides}
-    made = Recording(name, here, page.CHANNELS, like.given, like.steps, like.rate, like.origin, like.name, found.note)
+    made = Recording(name, here, like.given, like.steps, like.rate, like.origin, like.name, found.note)
     made.matching = {carry.source: carry.target for carry in found.carries}
     draws = {
         mode: like.passes[f"start/float64/{mode}"].draws for mode in MODES if f"start/float64/{mode}" in like.passes
@@ -93,17 +94,15 @@ def _second(model: Any, here: str, page: Any, like: Recording, table: Mapping[st
     return made
 
 
-class _Origin:
-    """A recording as the page of a framework: what matching asks of the left side."""
+def _opened(recording: Recording) -> Callable[[str], Live]:
+    """Return what opens a recording in a precision, at its start."""
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording, self.CHANNELS = recording, recording.channels
-
-    def live(self, dtype: str) -> Replay:
-        """Return it at the start of its recording."""
-        replay = Replay(self.recording, dtype)
+    def live(dtype: str) -> Live:
+        replay = Replay(recording, dtype)
         replay.load({})
         return replay
+
+    return live
 
 
 def _fill(made: Recording, couple: Couple, at: int, draws: Mapping[str, Sequence[Draw]]) -> None:
@@ -117,10 +116,25 @@ def _fill(made: Recording, couple: Couple, at: int, draws: Mapping[str, Sequence
     for base, dtype in (("start", "float64"), ("start", "float32"), ("nudged", "float64")):
         for mode in MODES:
             _pass(made, couple, (side, dtype), f"{base}/{dtype}", mode, known)
+    for mode in MODES:
+        _watch(made, couple, side, mode, known.get(mode, ()))
     if not made.passes["start/float64/train"].failed and not couple.steady(side):
         said = made.passes["start/float64/train"]
         lost = (*said.lost, "numbers that differ when it is run twice")
         made.passes["start/float64/train"] = Pass(said.draws, lost)
+
+
+def _watch(made: Recording, couple: Couple, side: str, mode: str, like: Sequence[Draw]) -> None:
+    """Keep every call of a layer in a pass; a model whose layers cannot be watched has none."""
+    key = (side, "float64")
+    couple.started.discard(key)
+    try:
+        found = couple.fresh(key).watch(couple._given("float64"), training=MODES[mode], like=like)
+        rows, arrays = told(found, f"calls/{mode}")
+    except Exception:
+        return
+    made.calls[mode] = rows
+    made.arrays |= arrays
 
 
 def _pass(made: Recording, couple: Couple, key: tuple[str, str], place: str, mode: str, draws: Draws) -> None:
@@ -173,8 +187,8 @@ def check_recordings(left: Recording, right: Recording, *, training: bool = True
         raise DataError(msg)
     names = " against ".join(dict.fromkeys((left.name, right.name)))
     report = certify(
-        partial(Replay, left),
-        partial(Replay, right),
+        lambda dtype: Replay(left, dtype),
+        lambda dtype: Replay(right, dtype),
         arrays_of(left),
         names,
         (left.framework, right.framework),
@@ -183,6 +197,7 @@ def check_recordings(left: Recording, right: Recording, *, training: bool = True
         weights_from=None,  # each comes with the start that it was recorded from
         strict=False,
         note="; ".join(dict.fromkeys(each.note for each in (left, right) if each.note)),
+        layout=_layouts(next((each.facts for each in (left, right) if each.first), [])),
     )
     second = right if left.first else left
     if left.given:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.draws import Arrays, Draw
-from dualnet.backends.live import Fact
+from dualnet.backends.live import CHANNELS, Fact
 from dualnet.errors import DataError
+from dualnet.run import calls
 from dualnet.run.recording import FORMAT, PAGE, Named, Pass, Recording
 
-PLAIN = {"name": str, "framework": str, "channels": str, "given": bool, "steps": int, "origin": str}
+PLAIN = {"name": str, "framework": str, "given": bool, "steps": int, "origin": str}
 PLAIN |= {"of": str, "note": str}
-NESTED = {"inputs": list, "facts": list, "matching": dict, "trainable": list, "rest": list, "passes": dict,
-          "versions": dict, "complex": list, "order": list}  # fmt: skip
+NESTED: dict[str, type[Any]] = dict.fromkeys(("inputs", "facts", "trainable", "rest", "complex", "order"), list)
+NESTED |= dict.fromkeys(("matching", "passes", "calls", "versions"), dict)
 AXES = 64  # NumPy's own limit
 
 
@@ -55,6 +56,12 @@ def _recording(data: Any, arrays: Arrays) -> Recording:
     own["inputs"] = {_key(row[0]): _input(row[1], whole) for row in (_pair(row, "inputs") for row in own["inputs"])}
     own["facts"] = [_fact(row) for row in own["facts"]]
     own["passes"] = {name: _pass(row) for name, row in own["passes"].items()}
+    if own["framework"] not in CHANNELS:
+        _refuse(f"it is of {own['framework'][:20]!r}, and this dualnet knows {', '.join(CHANNELS)}")
+    for mode, rows in own["calls"].items():
+        why = calls.wrong(rows, whole, f"calls/{mode}")
+        if why:
+            _refuse(why)
     for name in ("matching", "versions"):
         _words(own[name].values(), name)
     for name in ("trainable", "rest"):

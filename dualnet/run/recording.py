@@ -39,13 +39,12 @@ class Recording:
     """One side, recorded. ``inputs`` and ``facts`` are the origin's and its own; ``arrays`` are named by paths.
 
     ``given``: both sides start from the origin's weights; else each from its own. ``matching`` pairs names of the
-    origin with own ones. ``origin`` is the digest that two recordings must share, ``of`` the origin's name; the origin
-    itself has neither matching nor ``of``.
+    origin with own ones. ``calls`` are those of layers, by mode (``dualnet.run.calls``), in float64. ``origin`` is the
+    digest that two recordings must share, ``of`` the origin's name; the origin itself has neither matching nor ``of``.
     """
 
     name: str
     framework: str
-    channels: str
     given: bool
     steps: int
     rate: float = 0.0
@@ -58,6 +57,7 @@ class Recording:
     trainable: list[str] = field(default_factory=list)
     rest: list[str] = field(default_factory=list)
     passes: dict[str, Pass] = field(default_factory=dict)
+    calls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
 

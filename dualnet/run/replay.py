@@ -9,6 +9,7 @@ from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Run
 from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
+from dualnet.run import calls
 from dualnet.run.recording import Recording
 from dualnet.run.train import nudged
 
@@ -93,9 +94,12 @@ class Replay:
         self.count += 1
 
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
-        """Raise ``UnsupportedError``: a recording holds no layers."""
-        msg = f"the recording of {self.recording.name} holds no layers"
-        raise UnsupportedError(msg)
+        """Return every call of a layer, as it was recorded. Raises ``UnsupportedError`` if none was."""
+        mode = "train" if training else "eval"
+        if mode not in self.recording.calls or (self.base, self.dtype) != ("start", "float64"):
+            msg = f"the recording of {self.recording.name} holds no layers of that pass"
+            raise UnsupportedError(msg)
+        return calls.seen(self.recording.calls[mode], self.recording.arrays, f"calls/{mode}")
 
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Raise ``UnsupportedError``: a recording runs nothing."""

@@ -22,9 +22,7 @@ def replace(pair: Pair, side: str, site: str, new: Any) -> None:
     if side == "left":
         pair.left.set_submodule(site, new)
         return
-    pair.right = keras.models.clone_model(
-        pair.right, clone_function=lambda layer: new if layer.name == site else layer
-    )
+    pair.right = keras.models.clone_model(pair.right, clone_function=lambda layer: new if layer.name == site else layer)
 
 
 def become(layer: Any, methods: dict[str, Any]) -> None:

@@ -15,7 +15,9 @@ _base: dict[str, tuple[Pair, Seen]] = {}
 
 def blamed(report: Report) -> Seen:
     """Return the divergent findings of a report, as (stage, name)."""
-    return {(stage.name, each.name) for stage in report.stages for each in stage.findings if each.verdict == "divergent"}
+    return {
+        (stage.name, each.name) for stage in report.stages for each in stage.findings if each.verdict == "divergent"
+    }
 
 
 def baseline(name: str) -> tuple[Pair, Seen]:
@@ -67,7 +69,9 @@ def alarm(name: str, seed: int, batch: int | None) -> dict[str, Any]:
     try:
         report = sound(name, seed, batch).check()
     except Exception as error:
-        return {**row, "verdict": "refused", "blamed": [f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"]}
+        return {
+            **row,
+            "verdict": "refused",
+            "blamed": [f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"],
+        }
     return {**row, "verdict": report.verdict, "blamed": sorted(f"{stage}: {name}" for stage, name in blamed(report))}
-
-
