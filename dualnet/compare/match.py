@@ -8,9 +8,9 @@ import numpy as np
 
 from dualnet.backends.draws import FIRST, LAST, Array, Arrays, Order
 from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
-from dualnet.compare.certify import certify, given
+from dualnet.compare.certify import _said, certify, given
 from dualnet.compare.report import Report
-from dualnet.errors import SpecError, WeightsError, did_you_mean
+from dualnet.errors import DualnetError, SpecError, WeightsError, did_you_mean
 from dualnet.run.port import porter
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves
@@ -39,8 +39,8 @@ def check(
         raise SpecError(msg)
     arrays = given(porter(sides[0]).arrays(inputs))
     orders = _in_orders(sides, theirs, right, arrays)
-    ours.build(left, arrays, ())
-    theirs.build(right, arrays, orders)
+    _build(ours, left, arrays, ())
+    _build(theirs, right, arrays, orders)
     own = {a: theirs.name_of(right, b) for a, b in (table or {}).items()}
     found = match(ours.facts(left), theirs.facts(right), own, ours.values(left), theirs.values(right))
     outs = _out_orders(ours.live(left, "float32"), theirs.live(right, "float32", in_orders=orders), arrays)
@@ -57,7 +57,8 @@ def check(
         layout=_layouts(ours.facts(left)),
     )
     if report.stage("forward").verdict == "not checked":
-        msg = f"the models cannot be run on these inputs: {report.stage('forward').skipped}"
+        why = report.stage("forward").skipped or "no tensor comes back"
+        msg = f"the models cannot be run on these inputs: {why}"
         raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
     return report
@@ -72,6 +73,17 @@ def _layouts(facts: Sequence[Fact]) -> Callable[[str, Array], Array]:
         return array if fact is None else array.transpose(fact.order).reshape(fact.shape)
 
     return laid
+
+
+def _build(page: Any, model: Any, inputs: Inputs, orders: Sequence[Order]) -> None:
+    """Run a model once, if it has no weights yet. Raises ``SpecError`` with the model's own words if it cannot."""
+    try:
+        page.build(model, inputs, orders)
+    except DualnetError:
+        raise
+    except Exception as error:
+        msg = f"the models cannot be run on these inputs: {type(error).__name__}: {_said(error)}"
+        raise SpecError(msg) from error
 
 
 def _in_orders(sides: tuple[str, str], theirs: Any, model: Any, inputs: Inputs) -> list[Order]:
