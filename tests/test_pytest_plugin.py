@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import dualnet  # noqa: E402
 from dualnet.testing import annotate, pages  # noqa: E402
 from dualnet.testing.parity import Parity  # noqa: E402
 
@@ -77,6 +79,10 @@ def gathered(path: Path) -> dict[str, Any]:
     return {f"{row['test']} {row['verdict']} {row['outcome']}": row for row in found["reports"]}
 
 
+def gathered_rows(path: Path) -> list[tuple[str, str, str]]:
+    return [(row["test"], row["verdict"], row["outcome"]) for row in json.loads(path.read_text())["reports"]]
+
+
 ALL = [
     "test_nets.py::test_rate divergent failed",
     "test_nets.py::test_rate equal failed",
@@ -110,13 +116,31 @@ def test_a_failed_check_is_one_screen(suite: pytest.Pytester) -> None:
     assert all(f"test_nets.py::test_{name}: Sequential" in page for name in ("sound", "rate", "shift"))
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_workers_send_what_they_found(workers: int, suite: pytest.Pytester) -> None:
+QUICK = """
+    def test_quick(parity):
+        row = dict.fromkeys(("file", "line", "first", "bundle"), "")
+        result = {"data": {}, "environment": {}}
+        parity.kept.append({**row, "test": "t", "verdict": "equal", "result": result})
+"""
+
+
+def test_a_worker_sends_what_it_found(suite: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
-    done = suite.runpytest_subprocess(*PLUGIN, f"-n{workers}", "--dualnet-report=parity.json")
+    suite.makepyfile(test_quick=QUICK)
+    done = suite.runpytest_subprocess(*PLUGIN, "-n1", "test_quick.py", "--dualnet-report=parity.json")
+    done.assert_outcomes(passed=1)
+    assert gathered_rows(suite.path / "parity.json") == [("t", "equal", "passed")]
+    assert "dualnet: 1 compared: 1 equal" in done.stdout.str()
+
+
+@pytest.mark.slow
+def test_workers_send_what_they_found(suite: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    done = suite.runpytest_subprocess(*PLUGIN, "-n2", "--dualnet-report=parity.json", "--dualnet-report=parity.html")
     done.assert_outcomes(passed=1, failed=2)
     assert sorted(gathered(suite.path / "parity.json")) == ALL
     assert "dualnet: 4 compared: 2 equal, 2 divergent" in done.stdout.str()
+    assert "test_nets.py::test_rate: Sequential" in (suite.path / "parity.html").read_text()
 
 
 def test_settings_are_the_run_s_unless_options_or_tests_say_otherwise(suite: pytest.Pytester) -> None:
@@ -150,19 +174,24 @@ def test_an_annotation_is_one_line_whatever_it_says() -> None:
     assert line == "::error file=/a%2Cb/c%3Ad.py,line=3,title=parity%3A divergent::t[1%0A2]: 50%25%0D"
 
 
-def test_a_bundle_runs_again(suite: pytest.Pytester) -> None:
+def test_a_bundle_runs_again(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = suite.runpytest_inprocess(*PLUGIN, "--dualnet-bundles=kept", "-k", "shift or sound")
     done.assert_outcomes(passed=1, failed=1, deselected=1)
     (place,) = (suite.path / "kept").iterdir()
     assert f"to run it again: {place}" in done.stdout.str()
     assert "`pytest 'test_nets.py::test_shift'` runs the test again" in (place / "README.md").read_text()
     suite.makepyfile(plain=TESTS.partition("def test_sound")[0])
-    again = suite.run(sys.executable, str(place / "again.py"), "plain.py:net", "plain.py:net")
-    assert again.ret == 0, again.stderr.str()
+    monkeypatch.setattr(sys, "argv", ["again.py", "plain.py:net", "plain.py:net"])
+    capsys.readouterr()
+    runpy.run_path(str(place / "again.py"))
     first = json.loads((place / "report.json").read_text())["report"]
-    text = again.stdout.str()
+    text = capsys.readouterr().out
     assert text.startswith("Sequential (torch (left) and torch (right)): divergent")
     assert re.search(rf"forward +{first['verdict']} +", text)
+    kept = dualnet.check(place / "left.trace", place / "right.trace", stages="forward")
+    assert [f.gap64 for f in kept.stage("forward").findings] == [f["gap64"] for f in first["stages"][2]["findings"]]
     second = suite.runpytest_inprocess(*PLUGIN, "--dualnet-bundles=kept", "-k", "shift")
     second.assert_outcomes(failed=1, deselected=2)
     assert len(list((suite.path / "kept").iterdir())) == 2  # the first is not overwritten
@@ -205,23 +234,18 @@ def test_a_report_that_cannot_be_written(suite: pytest.Pytester) -> None:
 def test_an_interrupted_run_leaves_the_old_report(suite: pytest.Pytester) -> None:
     (suite.path / "parity.json").write_text("old")
     suite.makepyfile(
+        test_quick=QUICK,
         test_slow="""
         import time
         from pathlib import Path
 
 
-        def test_quick(parity):
-            row = dict.fromkeys(("file", "line", "first", "bundle"), "")
-            result = {"data": {}, "environment": {}}
-            parity.kept.append({**row, "test": "t", "verdict": "equal", "result": result})
-
-
         def test_slow():
             Path("begun").touch()
             time.sleep(60)
-        """
+        """,
     )
-    command = [sys.executable, "-m", "pytest", *PLUGIN, "test_slow.py", "--dualnet-report=parity.json"]
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "test_quick.py", "test_slow.py", "--dualnet-report=parity.json"]
     run = subprocess.Popen(command, cwd=suite.path, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     end = time.monotonic() + 100
     while not (suite.path / "begun").exists() and time.monotonic() < end:

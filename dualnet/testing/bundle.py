@@ -13,8 +13,9 @@ from dualnet import store
 from dualnet.backends.draws import Arrays
 from dualnet.backends.live import adapter, framework
 from dualnet.compare.certify import given
+from dualnet.compare.record import record
 from dualnet.compare.report import Report
-from dualnet.errors import DualnetError
+from dualnet.errors import DataError, DualnetError
 from dualnet.report.result import dumps
 from dualnet.run.port import porter
 
@@ -60,6 +61,10 @@ def bundle(
             store.save(place / f"{name}.safetensors", arrays())
         except (DualnetError, TypeError, ValueError) as error:
             left_out.append(f"{name}: {error}")
+    try:
+        _record(place, left, right, inputs, options)
+    except (DualnetError, TypeError, ValueError) as error:
+        left_out.append(f"recordings: {error}")
     plain = {name: value for name, value in options.items() if _plain(value)}
     left_out += [f"the option {name}, which is no plain data" for name in options if name not in plain]
     told = {"test": test, "options": plain, "report": report.to_data()}
@@ -67,6 +72,18 @@ def bundle(
     store.write_text(place / "again.py", AGAIN)
     store.write_text(place / "README.md", _readme(test, report, left_out))
     return place
+
+
+def _record(place: Path, left: Any, right: Any, inputs: Any, options: Mapping[str, Any]) -> None:
+    """Record both sides, from the start that the check gave them."""
+    given = options.get("weights_from")
+    if given == "right":
+        msg = "the left side starts from the right one's weights, and a recording from its own or the first one's"
+        raise DataError(msg)
+    first = record(left, inputs, as_is=given is None)
+    second = record(right, like=first, table=options.get("table"))
+    first.save(place / "left.trace")
+    second.save(place / "right.trace")
 
 
 def _free(place: Path) -> Path:
@@ -102,10 +119,12 @@ def _readme(test: str, report: Report, left_out: list[str]) -> str:
         f"# {test}: {report.verdict}",
         "",
         f"`pytest '{test}'` runs the test again. `python again.py LEFT.py:NAME RIGHT.py:NAME` compares two models on "
-        "these weights and inputs, wherever they come from.",
+        "these weights and inputs, wherever they come from. `dualnet check left.trace right.trace` draws the verdict "
+        "from what both sides did, without the models or their frameworks.",
         "",
         "- `left.safetensors`, `right.safetensors`: the weights of both models, by their own names",
         "- `inputs.safetensors`: what they were given, by place or keyword, in the left model's order of axes",
+        "- `left.trace`, `right.trace`: what both sides did, recorded",
         "- `report.json`: the options of the check, and everything that it found",
         "",
         "```text",
