@@ -14,6 +14,7 @@ import numpy as np
 
 from dualnet.backends import backend
 from dualnet.backends.draws import Array, Arrays, Draw
+from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
 from dualnet.specs.carry import Carry
@@ -53,6 +54,9 @@ class Live(Protocol):
     def rest(self) -> list[str]:
         """Return what trains and has no name of the source."""
 
+    def other(self, name: str) -> Array:
+        """Return a weight by the model's own name: one of ``rest``, say."""
+
     def run(
         self,
         inputs: Inputs,
@@ -73,6 +77,12 @@ class Live(Protocol):
 
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Make one pass; return every call of a layer in it, in the order in which they end."""
+
+    def begin(self, recipe: Recipe) -> None:
+        """Make the recipe's optimizer, its slots empty."""
+
+    def learn(self, inputs: Inputs, targets: Any, *, step: int, like: Sequence[Draw] = ()) -> Learned:
+        """Make one step of the recipe on targets as the user gave them, in training mode."""
 
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Return what the layer at a path gives by itself for arrays as it holds them."""

@@ -8,6 +8,7 @@ from dualnet.backends import backend as backend_of
 from dualnet.backends.devices import devices, try_gpu
 from dualnet.backends.live import framework
 from dualnet.backends.own import register
+from dualnet.backends.recipe import recipes_of
 from dualnet.compare.certificate import certificate_of
 from dualnet.compare.choice import asked, kept, trains
 from dualnet.compare.ladder import Climb, climb
@@ -182,6 +183,11 @@ def check(
     *,
     table: Mapping[str, str] | None = None,
     weights_from: str | None = None,
+    targets: Any = None,
+    loss: tuple[Any, Any] | None = None,
+    optimizer: tuple[Any, Any] | None = None,
+    clip: tuple[Any, Any] | None = None,
+    scheduler: tuple[Any, Any] | None = None,
     stages: str | Iterable[str] | None = None,
     backends: tuple[str, str] = ("torch", "keras"),
     seed: int = 0,
@@ -195,8 +201,12 @@ def check(
     Two live models (``nn.Module`` or ``keras.Model``) are compared on ``inputs``: one array, a tuple, or a dictionary
     by keyword, in the left model's order of axes. Their weights are matched by name, else by kind of layer, order and
     shape, or by ``table`` (left name to right name), and compared as they are; ``weights_from`` "left" or "right"
-    gives both the weights of one. Of ``stages``, "quick" needs no training, and "all" is the default. The left one, or
-    both, may be recordings (``record``), which bring inputs and start with them. The other settings are for specs.
+    gives both the weights of one. Their own training is compared where ``loss`` and ``targets`` are given, (left,
+    right): in torch ``loss(output, target)``, ``optimizer(parameters)``, ``clip(parameters)`` between backward and
+    step, ``scheduler(optimizer)``; in Keras ``loss(target, output)`` and ``optimizer()``, which clips and schedules
+    itself. Of ``stages``, "quick" needs no training, and "all" is the default. The left one, or both, may be recordings
+    (``record``), which bring inputs and start with them, and no training of their own. The other settings are for
+    specs.
 
     ``against`` is the right side's spec, if it is another one with parameters of the same names and shapes.
     ``stages``: "quick" (a spec's default, no data set needed), "all", or names. Numerical stages run in float32 and
@@ -207,10 +217,14 @@ def check(
     if not isinstance(spec, (Spec, str, Path)):
         names = asked(stages)
         training = trains(names)
+        recipes = recipes_of(loss, optimizer, clip, scheduler, targets)
         if isinstance(spec, Recording):
+            if recipes is not None:
+                msg = "A recording holds no training of its own. Compare loss and optimizer on live models."
+                raise SpecError(msg)
             return kept(_against(spec, against, inputs, table, weights_from, training), names)
-        found = check_live(spec, against, inputs, table=table, weights_from=weights_from, training=training)
-        return kept(found, names)
+        given = {"table": table, "weights_from": weights_from, "recipes": recipes, "targets": targets}
+        return kept(check_live(spec, against, inputs, training=training, **given), names)
     left = spec if isinstance(spec, Spec) else load(spec)
     right = left if against is None else against if isinstance(against, Spec) else load(against)
     labels = backends if backends[0] != backends[1] else (f"{backends[0]} (left)", f"{backends[1]} (right)")

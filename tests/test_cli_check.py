@@ -90,11 +90,11 @@ def test_a_swapped_table_diverges(files: Path, capsys: pytest.CaptureFixture[str
 def test_stages_asked_for_alone_decide(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = (*BOTH, *SHAPE, "--weights-from", "left", "--kwargs-right", '{"rate": 0.2}')
     assert run(*words, "--stages", "quick") == 0
-    assert "not checked: train mode, gradients, step, state: not asked for" in capsys.readouterr().out
+    assert "not checked: train mode, gradients, loss, step, state: not asked for" in capsys.readouterr().out
     assert run(*words, "--stages", "forward,train_mode") == 1
     printed = capsys.readouterr().out
     assert re.search(r"likely cause: .*0\.3.*0\.2", printed)
-    assert "not checked: structure, weights, gradients, step, state: not asked for" in printed
+    assert "not checked: structure, weights, gradients, loss, step, state: not asked for" in printed
 
 
 def test_models_with_their_own_weights_are_two(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

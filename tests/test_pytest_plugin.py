@@ -105,7 +105,7 @@ def test_a_failed_check_is_one_screen(suite: pytest.Pytester) -> None:
     assert re.search(r"\n  likely cause: .*0\.3.*0\.2", "\n".join(screen))
     assert len(screen) < 25
     assert not any("parity.py" in line or "Traceback" in line for line in screen)
-    assert "not checked: structure, weights, train mode, gradients, step, state: not asked for" in text
+    assert "not checked: structure, weights, train mode, gradients, loss, step, state: not asked for" in text
     assert "dualnet: 4 compared: 2 equal, 2 divergent" in text
     assert "::error" not in text
     found = gathered(suite.path / "parity.json")

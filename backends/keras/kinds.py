@@ -137,3 +137,23 @@ def settings_of(layer: Any, training: Any) -> dict[str, Any]:
     except AttributeError:  # a subclass that says less than its base
         found = {}
     return found if training is None else found | {"training": bool(training)}
+
+
+# An argument of Keras's optimizers → its common name.
+OPTIMIZER = {"epsilon": "epsilon", "weight_decay": "weight decay", "momentum": "momentum", "nesterov": "nesterov",
+             "amsgrad": "amsgrad", "rho": "rho", "initial_accumulator_value": "initial", "centered": "centered",
+             "beta_1": "beta1", "beta_2": "beta2"}  # fmt: skip
+
+
+def settings_of_optimizer(optimizer: Any) -> dict[str, Any]:
+    """Return how a Keras optimizer is set at its present step, in common terms."""
+    held = {ours: getattr(optimizer, name, None) for name, ours in OPTIMIZER.items()}
+    found = {name: value for name, value in held.items() if isinstance(value, (bool, int, float))}
+    found = {"learning rate": float(optimizer.learning_rate), **found}
+    found["weight decay"] = found.get("weight decay", 0.0)
+    if found["weight decay"]:
+        found["decay"] = "decoupled"
+    for name, ours in (("global_clipnorm", "all"), ("clipnorm", "each"), ("clipvalue", "entries")):
+        if getattr(optimizer, name, None):
+            found["clip"] = (ours, float(getattr(optimizer, name)))
+    return {"optimizer": type(optimizer).__name__} | found

@@ -14,9 +14,11 @@ from keras.src import backend as inner
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.keras.device import exact
 from dualnet.backends.keras.draws import shared, swapped
+from dualnet.backends.keras.kinds import settings_of_optimizer
 from dualnet.backends.keras.watch import array, layer_at, watching
 from dualnet.backends.keras.wide import wide
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
+from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
@@ -113,6 +115,10 @@ class KerasLive(Held):
         }
         return made
 
+    def other(self, name: str) -> Array:
+        """Return a weight by the model's own name: one of ``rest``, say."""
+        return np.array(self.read(self.variables[name]))
+
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Make one pass; return every call of a layer in it, in the order in which they end."""
         self.watched = []
@@ -131,6 +137,41 @@ class KerasLive(Held):
             given = [tf.constant(each, self.dtype if each.dtype.kind == "f" else each.dtype) for each in inputs]
             mode = {"training": training} if getattr(layer, "_call_has_training_arg", False) else {}
             return [array(each) for each in flattened(layer(*given, **mode)) if tf.is_tensor(each)]
+
+    def begin(self, recipe: Recipe) -> None:
+        """Make the recipe's optimizer, its slots in this precision."""
+        self.recipe, self.optimizer = recipe, None
+        if recipe.optimizer is not None:
+            with precision(self.dtype), self._lent():
+                self.optimizer = recipe.optimizer()
+                self.optimizer.build(self.model.trainable_variables)
+
+    def learn(self, inputs: Inputs, targets: Any, *, step: int, like: Sequence[Draw] = ()) -> Learned:
+        """Make one step of the recipe on targets as the user gave them, in training mode."""
+        draws = Draws(step, like, self.orders[2], self.orders[0])
+        variables = self.model.trainable_variables
+        with precision(self.dtype), self._wide(), self._lent(), shared(draws):
+            with tf.GradientTape() as tape:
+                given, _ = self._given(inputs)
+                target = replaced(targets, lambda v: tf.constant(v, self.dtype if v.dtype.kind == "f" else v.dtype))
+                loss = self.recipe.loss
+                with swapped(loss, _dtype=self.dtype) if isinstance(loss, keras.losses.Loss) else nullcontext():
+                    value = loss(target, self._call(given, True))
+            found = tape.gradient(value, [self.values[id(each)] for each in variables])
+            found = [tf.zeros_like(v.value) if g is None else g for g, v in zip(found, variables, strict=True)]
+            found = [tf.convert_to_tensor(each) for each in found]
+            made = Learned(float(tf.reduce_sum(value)), self._told(variables, found))
+            if self.optimizer is not None:
+                made.clipped = self._told(variables, self.optimizer._clip_gradients(found))
+                made.settings = settings_of_optimizer(self.optimizer)
+                self.optimizer.apply(found, variables)
+        made.weights = self.weights()
+        return made
+
+    def _told(self, variables: list[Any], slopes: list[Any]) -> Arrays:
+        names = {id(variable): name for name, (variable, _) in self.held.items()}
+        pairs = [(names[id(v)], g) for v, g in zip(variables, slopes, strict=True) if id(v) in names]
+        return {name: np.array(self._back(name, self.array(slope))) for name, slope in pairs}
 
     def _names(self) -> dict[int, str]:
         return {id(variable): name for name, (variable, _) in self.held.items()}
@@ -228,7 +269,11 @@ def precision(dtype: str) -> Iterator[None]:
 
 
 def _wide(cast: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, dtype: cast(x, "float64" if dtype == "float32" else dtype)
+    def widened(x: Any, dtype: Any) -> Any:
+        dtype = "float64" if dtype == "float32" else dtype
+        return tf.constant(x, dtype) if isinstance(x, float) else cast(x, dtype)  # tf.cast makes a float32 first
+
+    return widened
 
 
 def variable(model: Any, path: str) -> Any:

@@ -145,3 +145,22 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
     except AttributeError:  # a subclass that says less than its base
         found = {}
     return found | {"training": module.training}
+
+
+# An argument of torch's optimizers → its common name; what is left out is no number that a rule of updates reads.
+OPTIMIZER = {"lr": "learning rate", "eps": "epsilon", "weight_decay": "weight decay", "momentum": "momentum",
+             "dampening": "dampening", "nesterov": "nesterov", "amsgrad": "amsgrad", "alpha": "rho", "rho": "rho",
+             "initial_accumulator_value": "initial", "lr_decay": "rate decay", "centered": "centered"}  # fmt: skip
+
+
+def settings_of_optimizer(optimizer: Any) -> dict[str, Any]:
+    """Return how a torch optimizer's first group is set, in common terms."""
+    group = optimizer.param_groups[0]
+    found = {ours: group[name] for name, ours in OPTIMIZER.items() if name in group}
+    found |= {key: float(value) for key, value in found.items() if hasattr(value, "item")}
+    if "betas" in group:
+        found |= {"beta1": group["betas"][0], "beta2": group["betas"][1]}
+    if found.get("weight decay"):
+        decoupled = group.get("decoupled_weight_decay", "AdamW" in type(optimizer).__name__)
+        found["decay"] = "decoupled" if decoupled else "coupled"
+    return {"optimizer": type(optimizer).__name__} | found

@@ -13,7 +13,9 @@ from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, return
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.precision import precision
 from dualnet.backends.torch.device import stored
+from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.torch.draws import Shared
+from dualnet.backends.torch.kinds import settings_of_optimizer
 from dualnet.backends.torch.watch import replayed, watching
 from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
@@ -88,6 +90,10 @@ class TorchLive(Held):
         self.still = self._refused(inputs, training)
         return self._pass(inputs, *options)
 
+    def other(self, name: str) -> Array:
+        """Return a weight by the model's own name: one of ``rest``, say."""
+        return np.array(self.array(self.named[name]))
+
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Make one pass; return every call of a module in it, in the order in which they end."""
         self.watched = []
@@ -102,6 +108,48 @@ class TorchLive(Held):
         self.module.train(training)
         with ready(self.dtype), Shared(Draws(), self.dtype):
             return replayed(self.module, path, inputs, stored(precision(self.dtype)))
+
+    def begin(self, recipe: Recipe) -> None:
+        """Make the recipe's optimizer on what trains here."""
+        self.recipe, self.optimizer, self.scheduler = recipe, None, None
+        if recipe.optimizer is not None:
+            self.optimizer = recipe.optimizer([each for each in self.module.parameters() if each.requires_grad])
+            self.scheduler = recipe.scheduler(self.optimizer) if recipe.scheduler else None
+
+    def learn(self, inputs: Inputs, targets: Any, *, step: int, like: Sequence[Draw] = ()) -> Learned:
+        """Make one step of the recipe on targets as the user gave them, in training mode."""
+        draws = Draws(step, like, self.orders[2], self.orders[0])
+        given, _ = self._given(inputs)
+        self.module.train(True)
+        self.module.zero_grad(set_to_none=True)
+        trained = [(name, tensor) for name, (tensor, _) in self.held.items() if tensor.requires_grad]
+        with ready(self.dtype), Shared(draws, self.dtype):
+            args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
+            output = self.module(*args, **{name: given[name] for name in given if isinstance(name, str)})
+            loss = self.recipe.loss(output, self._target(targets))
+            loss.backward()
+            made = Learned(float(loss.detach()), self._slopes(trained))
+            if self.optimizer is not None:
+                if self.recipe.clip:
+                    self.recipe.clip([each for each in self.module.parameters() if each.requires_grad])
+                made.clipped = self._slopes(trained)
+                made.settings = settings_of_optimizer(self.optimizer)
+                self.optimizer.step()
+                if self.scheduler is not None:
+                    self.scheduler.step()
+        made.weights = self.weights()
+        return made
+
+    def _target(self, targets: Any) -> Any:
+        def tensor(value: Any) -> Any:
+            made = torch.from_numpy(np.array(value))
+            return made.to(stored(precision(self.dtype))) if made.is_floating_point() else made
+
+        return replaced(targets, tensor)
+
+    def _slopes(self, trained: list[tuple[str, Tensor]]) -> Arrays:
+        slopes = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in trained}
+        return {name: np.array(self._back(name, self.array(slope))) for name, slope in slopes.items()}
 
     def _names(self) -> dict[int, str]:
         return {id(tensor): name for name, (tensor, _) in self.held.items()}

@@ -1,7 +1,7 @@
 """Causes: the known traps, and which of them explains what two models do differently at the place where they part."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,33 +9,25 @@ import numpy as np
 from dualnet.backends.draws import Array
 from dualnet.compare.formulas import Form, Label, Layer, entrywise, flattened, forms
 from dualnet.compare.origin import Scene
-from dualnet.compare.traps import TRAPS, named_by_setting
+from dualnet.compare.traps import Claim, named_by_setting
 from dualnet.compare.twins import gap
 from dualnet.compare.windows import pads
 
 # A formula is a side's own if it gives what the side gave up to rounding: float64 sums in another order, with the same
 # room as between the sides (SAME), times ten, for NumPy is a third way to write it.
 FITS = 1e-9
+Images = frozenset[tuple[int, ...]]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A trap by name, and the evidence that it is this one."""
-
-    trap: str
-    evidence: str
-
-    def __str__(self) -> str:
-        mend = TRAPS.get(self.trap, "")
-        return f"{self.trap}: {self.evidence}" + (f"; {mend}" if mend else "")
-
-
-def claims(scene: Scene, sides: tuple[str, str], weights: dict[str, Array]) -> list[Claim]:
+def claims(
+    scene: Scene, sides: tuple[str, str], weights: dict[str, Array], images: Images = frozenset()
+) -> list[Claim]:
     """Return the traps that explain a scene, the best proven first; none where none does.
 
-    ``weights`` are those of the layer by role, as PyTorch lays them.
+    ``weights`` are those of the layer by role, as PyTorch lays them; ``images`` the shapes (C, H, W) that its input may
+    have been flattened from.
     """
-    found = list(_by_formula(scene, sides, weights))
+    found = list(_by_formula(scene, sides, weights, images))
     found += [claim for claim in _by_settings(scene, sides) if claim.trap not in {each.trap for each in found}]
     return found or [*_by_neighbours(scene, sides), *_by_values(scene, sides)]
 
@@ -79,22 +71,26 @@ def _said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _by_formula(scene: Scene, sides: tuple[str, str], weights: dict[str, Array]) -> Iterator[Claim]:
+def _by_formula(scene: Scene, sides: tuple[str, str], weights: dict[str, Array], images: Images) -> Iterator[Claim]:
     """Yield in what the formulas differ by which either side computes, where both are found."""
-    for layer in _layers(scene, weights):
+    for layer in _layers(scene, weights, images):
         with np.errstate(all="ignore"):
             ours, theirs = (_labels(layer, out) for out in (scene.left, scene.right))
         pairs = [(len(_differ(a, b)), i, a, b) for i, (a, b) in enumerate((a, b) for a in ours for b in theirs)]
         if pairs:
             _, _, a, b = min(pairs, key=lambda row: row[:2])
-            for trap in _differ(a, b):
+            for trap in sorted(_differ(a, b), key=_rank):
                 mine, other = (label.get(trap, "as it should be") for label in (a, b))
-                yield Claim(_renamed(trap, scene), f"{sides[0]} computes with {mine}, {sides[1]} with {other}")
+                yield Claim(
+                    _renamed(trap, scene, (mine, other)), f"{sides[0]} computes with {mine}, {sides[1]} with {other}"
+                )
             return
 
 
-def _renamed(trap: str, scene: Scene) -> str:
-    """Return the trap of a number that something is multiplied by, which depends on what was multiplied."""
+def _renamed(trap: str, scene: Scene, values: tuple[str, str]) -> str:
+    """Return the trap where what it is depends on the place: of an activation that is not there, of a factor."""
+    if trap == "activation" and "none" in values:
+        return "layer missing"
     if trap != "scale":
         return trap
     latest = [*scene.agreed][-1:] or [""]
@@ -103,7 +99,7 @@ def _renamed(trap: str, scene: Scene) -> str:
     return "input scale"
 
 
-def _layers(scene: Scene, weights: dict[str, Array]) -> Iterator[Layer]:
+def _layers(scene: Scene, weights: dict[str, Array], images: Images) -> Iterator[Layer]:
     """Yield what the scene may be the work of: its layer, or anything made of what was agreed on before."""
     if scene.twin is not None and scene.x:
         seen = scene.twin.left
@@ -111,7 +107,7 @@ def _layers(scene: Scene, weights: dict[str, Array]) -> Iterator[Layer]:
         known = tuple(dict.fromkeys(float(e) for e in epsilons if e is not None))
         x = scene.x[0].astype(np.float64) if scene.x[0].dtype.kind == "f" else scene.x[0]
         settings = _plain(seen.settings, scene.x)
-        yield Layer(seen.kind, x, scene.left, weights, settings, known)
+        yield Layer(seen.kind, x, scene.left, weights, settings, known, images)
         if not seen.weights:
             yield Layer("", x, scene.left)
         return
@@ -142,7 +138,14 @@ def _all(layer: Layer) -> Iterator[Form]:
         yield from flattened(layer)
 
 
-# What is said first, where formulas differ in several ways: the one of which others follow.
+# What is said first, where formulas differ in several ways: those of which others follow.
+LEADS = ("mode", "stride", "dilation", "pooling kind", "normalised axes", "activation", "epsilon placement")
+
+
+def _rank(trap: str) -> int:
+    return LEADS.index(trap) if trap in LEADS else len(LEADS)
+
+
 def _differ(a: Label, b: Label) -> list[str]:
     return [key for key in dict.fromkeys((*a, *b)) if a.get(key, "") != b.get(key, "")]
 

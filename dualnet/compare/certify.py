@@ -9,6 +9,7 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import CHANNELS, Inputs, Live, Run
+from dualnet.backends.recipe import Recipe
 from dualnet.compare.couple import Couple, Made
 from dualnet.compare.located import locate
 from dualnet.compare.noise import settle
@@ -18,7 +19,7 @@ from dualnet.compare.tolerance import SAME_AFTER_STEPS
 from dualnet.compare.verdict import Finding
 
 TWICE = "numbers that differ when it is run twice"  # as a recording says it
-RANDOM = ("train mode", "gradients", "step", "state")
+RANDOM = ("train mode", "gradients", "loss", "step", "state")
 
 
 def given(inputs: Any) -> Inputs:
@@ -41,21 +42,24 @@ def certify(
     strict: bool = True,
     note: str = "",
     layout: Callable[[str, Array], Array] = lambda name, array: array,
+    recipes: tuple[Recipe, Recipe] | None = None,
+    targets: Any = None,
 ) -> Report:
     """Return the report on two live models; ``left("float64")`` opens the left one in a precision.
 
     ``inputs`` are arrays in the left side's order: one, a tuple, or a dict by place and keyword. Both sides start from
     the weights of ``weights_from`` ("left" or "right", then constant ones are moved off 0 and 1), or each from its own
     (None). ``strict`` blames a trained weight without counterpart; else such weights are listed as not checked.
+    ``recipes`` and ``targets`` are the sides' own training; without them they take a few steps of momentum.
     ``layout(name, array)`` returns a weight of the left side as PyTorch lays it, by which causes are sought.
     """
     labels = sides if sides[0] != sides[1] else (f"{sides[0]} (left)", f"{sides[1]} (right)")
     channels = CHANNELS[sides[0]], CHANNELS[sides[1]]
-    couple = Couple((left, right), labels, given(inputs), weights_from, steps, channels=channels)
+    couple = Couple((left, right), labels, given(inputs), weights_from, steps, 0.0, channels, recipes, targets)
     report = Report(name, list(labels))
     for stage, rule in RULES.items():
         start = time.perf_counter()
-        if stage in ("train mode", "step", "state") and not training:
+        if stage in ("train mode", "loss", "step", "state") and not training:
             made = Stage(stage, skipped="not asked for")
         else:
             made = _tried(stage, lambda: rule(couple, training))  # noqa: B023 - called at once
@@ -154,16 +158,32 @@ def gradients(couple: Couple, training: bool) -> Stage:
     return stage
 
 
+def loss(couple: Couple, training: bool) -> Stage:
+    """Compare the value of the recipes' losses, and their gradients."""
+    if couple.recipes is None:
+        return Stage("loss", skipped="no loss was given")
+    first = {key: made[0] for key, made in couple.learned.items()}
+    values: Made = {key: {"the loss": np.array([made.loss])} for key, made in first.items()}
+    slopes: Made = {key: {n: a for n, a in made.raw.items() if n in couple.paired} for key, made in first.items()}
+    findings = [*couple.judged(values), *couple.judged(slopes, "gradient of ")]
+    return Stage("loss", findings, note="the loss that was given, in training mode, and its gradients")
+
+
 def step(couple: Couple, training: bool) -> Stage:
     """Compare parameters and buffers after one update."""
-    made = {key: trained.one for key, trained in couple.trained.items()}
-    return Stage("step", _after(couple, made), note="weights and buffers after one update")
+    made = {key: trained.one for key, trained in couple.taught.items()}
+    return Stage("step", _after(couple, made), note=f"weights and buffers after one update{_by(couple)}")
+
+
+def _by(couple: Couple) -> str:
+    given = couple.recipes is not None and couple.recipes[0].optimizer is not None
+    return " of the optimizers that were given" if given else ""
 
 
 def state(couple: Couple, training: bool) -> Stage:
     """Compare parameters and buffers after a few updates."""
-    made = {key: trained.last for key, trained in couple.trained.items()}
-    return Stage("state", _after(couple, made), note=f"weights and buffers after {couple.count} updates")
+    made = {key: trained.last for key, trained in couple.taught.items()}
+    return Stage("state", _after(couple, made), note=f"weights and buffers after {couple.count} updates{_by(couple)}")
 
 
 def _after(couple: Couple, made: Mapping[tuple[str, str], Arrays]) -> list[Finding]:
@@ -306,6 +326,7 @@ RULES: dict[str, Callable[[Couple, bool], Stage]] = {
     "forward": forward,
     "train mode": train_mode,
     "gradients": gradients,
+    "loss": loss,
     "step": step,
     "state": state,
 }

@@ -9,8 +9,10 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Live, Run
+from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.compare.stage import judged
+from dualnet.compare.twins import Layouts
 from dualnet.compare.verdict import Finding, Four
 from dualnet.run.train import nudged
 from dualnet.specs.draw import uniform
@@ -44,6 +46,8 @@ class Couple:
     count: int = 5
     rate: float = 0.0
     channels: tuple[str, str] = ("first", "last")
+    recipes: tuple[Recipe, Recipe] | None = None
+    targets: Any = None
     opened: dict[tuple[str, str], Live] = field(default_factory=dict)
     seen: dict[tuple[str, bool], list[Seen]] = field(default_factory=dict)
     started: set[tuple[str, str]] = field(default_factory=set)
@@ -126,6 +130,39 @@ class Couple:
         return {key: self._steps(key, first[key], self.rate) for key in self.keys}
 
     @cached_property
+    def learned(self) -> dict[tuple[str, str], list[Learned]]:
+        """A few steps of each side's own recipe, from the start, random draws shared."""
+        assert self.recipes is not None  # the stages that ask are run with recipes only
+        recipes = dict(zip(self.sides, self.recipes, strict=True))
+        like = {key: each.first for key, each in self.trained.items()}[self.keys[0]]["draws"]
+        made = {}
+        for key in self.keys:
+            self.started.discard(key)
+            self.fresh(key)
+            made[key] = self._lessons(key, recipes[key[0]], like)
+        return made
+
+    def _lessons(self, key: tuple[str, str], recipe: Recipe, like: Sequence[Draw]) -> list[Learned]:
+        live, targets = self.live(*key), self._targets(key[1])
+        live.begin(recipe)
+        count = self.count if recipe.optimizer else 1
+        self.started.discard(key)
+        return [live.learn(self._given(key[1]), targets, step=step, like=like) for step in range(count)]
+
+    @cached_property
+    def taught(self) -> dict[tuple[str, str], Trained]:
+        """``trained``, with the weights after steps of the recipes where there are optimizers."""
+        if self.recipes is None or self.recipes[0].optimizer is None:
+            return self.trained
+        return {
+            key: Trained(self.trained[key].first, made[0].weights, made[-1].weights)
+            for key, made in self.learned.items()
+        }
+
+    def _targets(self, dtype: str) -> Any:
+        return replaced(self.targets, lambda v: _rounded(np.asarray(v), dtype))
+
+    @cached_property
     def astray(self) -> tuple[Run, Trained]:
         """What the left side gives in float64 once its weights are off by one ulp: how far rounding alone carries."""
         key, start = (self.sides[0], "float64"), self.start[self.sides[0]]
@@ -135,7 +172,12 @@ class Couple:
             self.started.discard(key)
             self.fresh(key).load(nudged(wide, 0, 1))
             runs.append(self.run(key, training))
-        return runs[0], self._steps(key, runs[1], rate)
+        if self.recipes is None or self.recipes[0].optimizer is None:
+            return runs[0], self._steps(key, runs[1], rate)
+        self.started.discard(key)
+        self.fresh(key).load(nudged(wide, 0, 1))
+        made = self._lessons(key, self.recipes[0], runs[1]["draws"])
+        return runs[0], Trained(runs[1], made[0].weights, made[-1].weights)
 
     def _passes(self, training: bool) -> dict[tuple[str, str], Run]:
         made: dict[tuple[str, str], Run] = {}
@@ -176,10 +218,17 @@ class Couple:
         run = self.trained[side, "float64"].first if training else self.evaluated[side, "float64"]
         return run["outputs"]
 
-    @property
-    def crossed(self) -> bool:
-        """Whether the sides hold channels at other ends."""
-        return self.channels[0] != self.channels[1]
+    @cached_property
+    def layouts(self) -> Layouts:
+        """How arrays of the right side may lie, by the images that the left one's layers gave."""
+        if self.channels[0] == self.channels[1]:
+            return Layouts(False)
+        last = self.channels[0] == "last"
+        arrays = [
+            a for mode in (False, True) for seen in self.seen.get((self.sides[0], mode), []) for a in seen.outputs
+        ]
+        images = {a.shape[1:] for a in arrays if a.ndim in (4, 5)}
+        return Layouts(True, frozenset((size[-1], *size[:-1]) if last else size for size in images))
 
     @property
     def arrays(self) -> list[Array]:

@@ -26,7 +26,7 @@ class Layer:
     weights: dict[str, Array] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     epsilons: tuple[float, ...] = ()
-    others: tuple[Array, ...] = ()
+    images: frozenset[tuple[int, ...]] = frozenset()
 
 
 def _erf_gelu(x: Array) -> Array:
@@ -162,7 +162,19 @@ def dense(layer: Layer) -> Iterator[Form]:
             yield label | read, x @ own.T if bias is None else x @ own.T + bias
     if bias is not None:
         yield {"bias dropped": "no bias"}, layer.x @ weight.T
+    for name, x in _unrolled(layer):
+        yield {"flatten order": name}, x @ weight.T if bias is None else x @ weight.T + bias
     yield from _stretched(layer, layer.x @ weight.T, bias)
+
+
+def _unrolled(layer: Layer) -> Iterator[tuple[str, Array]]:
+    """Yield rows that were flattened from images, in the other framework's order."""
+    x = layer.x
+    for channels, *sizes in layer.images if x.ndim == 2 else ():
+        if channels * int(np.prod(sizes)) == x.shape[1]:
+            rank = len(sizes)
+            yield "channels last", np.moveaxis(x.reshape(len(x), channels, *sizes), 1, -1).reshape(x.shape)
+            yield "channels first", np.moveaxis(x.reshape(len(x), *sizes, channels), 1 + rank, 1).reshape(x.shape)
 
 
 def inputs(x: Array) -> Iterator[tuple[Label, Array]]:

@@ -1,13 +1,16 @@
 """Located: into every stage that diverges, where the two models part, whether it begins there, and what explains it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dualnet.backends.draws import Array
 from dualnet.compare.causes import claims
 from dualnet.compare.couple import Couple
+from dualnet.compare.lessons import taught
 from dualnet.compare.origin import Scene, origin
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage
+from dualnet.compare.traps import Claim
+from dualnet.compare.weighed import crossed, moved, unlike
 
 Layout = Callable[[str, Array], Array]
 MOST = 3  # claims told of one place: the first is the likeliest, the others may follow from it
@@ -15,20 +18,43 @@ MOST = 3  # claims told of one place: the first is the likeliest, the others may
 
 def locate(report: Report, couple: Couple, layout: Layout) -> None:
     """Fill in ``where``, ``origin`` and ``cause`` of the stages of passes."""
-    scenes: dict[tuple[bool, bool], Scene | None] = {}
+    scenes: dict[tuple[bool, bool], Scene | str | None] = {}
     for stage in report.stages:
         first = stage.first("divergent")
-        if first is None or stage.name not in PASSES:
+        if first is None:
+            continue
+        if stage.name in ("loss", "step", "state") and couple.recipes is not None:
+            stage.cause = _lesson(couple) or stage.cause
+        if stage.name in OF_WEIGHTS:
+            stage.cause = " | ".join(map(str, OF_WEIGHTS[stage.name](couple, stage, layout))) or stage.cause
+        if stage.name not in PASSES:
             continue
         training, backward = PASSES[stage.name](first.name)
         for key in dict.fromkeys(((training, False), (training, backward))):
             if key not in scenes:
                 scenes[key] = _scene(couple, *key)
             scene = scenes[key]
-            if scene is not None:
+            if isinstance(scene, str):
+                stage.origin = stage.origin or scene
+            elif scene is not None:
                 _tell(stage, scene, couple, layout)
                 break
 
+
+def _lesson(couple: Couple) -> str:
+    try:
+        return " | ".join(map(str, taught(couple)[:MOST]))
+    except (ValueError, KeyError, TypeError, IndexError):  # outputs or targets that no formula reads
+        return ""
+
+
+# What explains a weight that differs.
+OF_WEIGHTS: dict[str, Callable[[Couple, Stage, Layout], Iterable[Claim]]] = {
+    "structure": lambda couple, stage, layout: unlike(stage),
+    "weights": crossed,
+    "step": lambda couple, stage, layout: () if stage.cause else moved(couple, stage),
+    "state": lambda couple, stage, layout: () if stage.cause else moved(couple, stage),
+}
 
 # Which pass shows the divergence of a stage: in training mode, backward.
 PASSES: dict[str, Callable[[str], tuple[bool, bool]]] = {
@@ -38,18 +64,20 @@ PASSES: dict[str, Callable[[str], tuple[bool, bool]]] = {
 }
 
 
-def _scene(couple: Couple, training: bool, backward: bool) -> Scene | None:
+def _scene(couple: Couple, training: bool, backward: bool) -> Scene | str | None:
+    """Return the place, or why it could not be found: such a model still has the verdict of its stages."""
     try:
         return origin(couple, training, backward)
-    except Exception:  # a model whose layers cannot be watched still has the verdict of its stages
-        return None
+    except Exception as error:  # whatever the user's layers raise when they are watched
+        return f"not located: watching the layers failed: {type(error).__name__}: {str(error).splitlines()[:1]}"
 
 
 def _tell(stage: Stage, scene: Scene, couple: Couple, layout: Layout) -> None:
     mode = "train" if scene.training else "eval"
     stage.where = f"{scene.where} ({mode} mode{', backward' if scene.backward else ''})"
     stage.origin = scene.origin
-    found = claims(scene, couple.sides, _weights(scene, couple, layout))
+    imaginary = "c" in (scene.left.dtype.kind, scene.right.dtype.kind)  # of which no formula knows
+    found = [] if imaginary else claims(scene, couple.sides, _weights(scene, couple, layout), couple.layouts.images)
     stage.cause = " | ".join(map(str, found[:MOST])) or "unknown"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dualnet.backends.draws import FIRST, LAST, Array, Arrays, Order
 from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
+from dualnet.backends.recipe import Recipe
 from dualnet.compare.certify import _said, certify, given
 from dualnet.compare.report import Report
 from dualnet.errors import DualnetError, SpecError, WeightsError, did_you_mean
@@ -25,12 +26,15 @@ def check(
     weights_from: str | None = None,
     training: bool = True,
     name: str = "",
+    recipes: tuple[Recipe, Recipe] | None = None,
+    targets: Any = None,
 ) -> Report:
     """Return the report on two live models, each an ``nn.Module`` or a ``keras.Model``, compared as they are.
 
     ``inputs``: one array, a tuple, or a dict by keyword, in the left model's order. ``table`` names weights of the
     right model by those of the left; the others are matched by name, else by kind of layer, order and shape.
-    ``weights_from`` ("left" or "right") gives both the weights of one. Raises ``UnsupportedError`` or ``WeightsError``.
+    ``weights_from`` ("left" or "right") gives both the weights of one. ``recipes`` are the sides' own training on
+    ``targets``, which each side's loss takes as they are. Raises ``UnsupportedError`` or ``WeightsError``.
     """
     sides = framework(left), framework(right)
     ours, theirs = (adapter(each) for each in sides)
@@ -55,6 +59,8 @@ def check(
         strict=False,
         note=found.note,
         layout=_layouts(ours.facts(left)),
+        recipes=recipes,
+        targets=targets,
     )
     if report.stage("forward").verdict == "not checked":
         why = report.stage("forward").skipped or "no tensor comes back"

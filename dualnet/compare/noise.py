@@ -20,7 +20,7 @@ def settle(report: Report, couple: Couple) -> None:
     if not parted or "trained" not in vars(couple):
         return
     side = couple.sides[0]
-    usual = (couple.evaluated[side, "float64"], couple.trained[side, "float64"])
+    usual = (couple.evaluated[side, "float64"], couple.taught[side, "float64"])
     astray = couple.astray
     for stage in parted:
         _settle(stage, side, TOLD[stage.name](*usual), TOLD[stage.name](*astray))

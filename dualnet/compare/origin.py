@@ -9,7 +9,7 @@ from dualnet.backends.draws import FIRST, Array
 from dualnet.backends.watch import Seen
 from dualnet.compare.couple import Couple
 from dualnet.compare.tolerance import SAME
-from dualnet.compare.twins import Twin, gap, layout, turned_to, twins
+from dualnet.compare.twins import Twin, gap, twins
 
 
 @dataclass
@@ -62,9 +62,8 @@ def _forward(
             before = twin
             continue
         inputs = _gaps(twin.left.inputs, twin.right.inputs, couple)
-        shapes = any(
-            turned_to(a, b, couple.crossed) is None for a, b in zip(twin.left.inputs, twin.right.inputs, strict=False)
-        )
+        pairs_ = zip(twin.left.inputs, twin.right.inputs, strict=False)
+        shapes = any(couple.layouts.turned(a, b) is None for a, b in pairs_)
         if inputs <= SAME or (shapes and before is None):
             return _at(couple, twin, training, agreed, outputs)
         scene = _between(couple, before, twin, training, agreed, inputs)
@@ -73,7 +72,7 @@ def _forward(
     last = pairs[-1] if pairs else None
     runs = [couple.outputs(side, training) for side in couple.sides]
     for a, b in zip(*runs, strict=False):
-        other = turned_to(a, b, couple.crossed)
+        other = couple.layouts.turned(a, b)
         size = np.inf if other is None else gap(a, other)
         if size > SAME:
             name = f"{last.name}, after it" if last else "the whole model"
@@ -98,19 +97,11 @@ def _at(couple: Couple, twin: Twin, training: bool, agreed: dict[str, Array], si
 def _forced(couple: Couple, twin: Twin, training: bool) -> float | None:
     """Return the gap of the right layer, run by itself on the left one's inputs (teacher forcing), if it can be."""
     try:
-        given = [_laid(a, b, couple) for a, b in zip(twin.left.inputs, twin.right.inputs, strict=True)]
+        given = [couple.layouts.laid(a, b) for a, b in zip(twin.left.inputs, twin.right.inputs, strict=True)]
         made = couple.live(couple.sides[1], "float64").replay(twin.right.path, given, training=training)
         return _gaps(twin.left.outputs, made, couple)
     except Exception:  # a layer that wants more than arrays by place
         return None
-
-
-def _laid(left: Array, right: Array, couple: Couple) -> Array:
-    """Return the left array as the right one lies. Raises ``ValueError`` where its shape does not fit."""
-    order = layout(left, right, couple.crossed)
-    if order is None:
-        raise ValueError
-    return np.transpose(left, np.argsort(order))
 
 
 def _between(
@@ -145,9 +136,7 @@ def _alone(
 ) -> dict[str, list[Seen]]:
     """Return the calls between two pairs that only one side makes."""
     found = {}
-    for side, calls, pick in (
-        (couple.sides[0], ours, lambda t: t.left), (couple.sides[1], theirs, lambda t: t.right)
-    ):  # fmt: skip
+    for side, calls, name in zip(couple.sides, (ours, theirs), ("left", "right"), strict=True):
         ends = [None if twin is None else _index(calls, getattr(twin, name)) for twin in (before, after)]
         start, end = -1 if ends[0] is None else ends[0], len(calls) if ends[1] is None else ends[1]
         found[side] = [seen for seen in calls[start + 1 : end] if not seen.inner]
@@ -167,17 +156,13 @@ def _named(twin: Twin, couple: Couple) -> dict[str, Array]:
 
 def _gaps(left: Sequence[Array], right: Sequence[Array], couple: Couple) -> float:
     """Return the largest gap of two lists of arrays; infinite where shapes do not fit."""
-    found = [0.0]
-    for a, b in zip(left, right, strict=False):
-        other = turned_to(a, b, couple.crossed)
-        found.append(np.inf if other is None else gap(a, other))
-    return max(found)
+    return max((couple.layouts.gap(a, b) for a, b in zip(left, right, strict=False)), default=0.0)
 
 
 def _worst(left: Sequence[Array], right: Sequence[Array], couple: Couple) -> tuple[Array, Array]:
     """Return the first two arrays that part, the right one in the left's order where it has one."""
     for a, b in zip(left, right, strict=False):
-        other = turned_to(a, b, couple.crossed)
+        other = couple.layouts.turned(a, b)
         if other is None or gap(a, other) > SAME:
             return a, b if other is None else other
     return left[0], right[0]

@@ -112,6 +112,7 @@ def _fill(made: Recording, couple: Couple, at: int, draws: Mapping[str, Sequence
     made.inputs, arrays = named_inputs(couple.inputs)
     made.arrays |= arrays | _below("own", couple.own[side]) | _below("start/weights", couple.start[side])
     made.trainable, made.rest = first.trainable(), first.rest()
+    made.arrays |= _below("rest", {name: first.other(name) for name in made.rest})
     made.versions = {"dualnet": __version__, made.framework: str(backend(made.framework).facts()["version"])}
     for base, dtype in (("start", "float64"), ("start", "float32"), ("nudged", "float64")):
         for mode in MODES:

@@ -1,5 +1,6 @@
 """Traps: the known ways in which two versions of one model part, each with the line that mends it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 TRAPS: dict[str, str] = {
@@ -67,6 +68,19 @@ TRAPS: dict[str, str] = {
     "clip epsilon": "PyTorch divides by the norm plus 1e-6, Keras by the norm",
     "schedule": "step the schedule as often on both sides: once an update, or once an epoch",
 }
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trap by name, and the evidence that it is this one."""
+
+    trap: str
+    evidence: str
+
+    def __str__(self) -> str:
+        mend = TRAPS.get(self.trap, "")
+        return f"{self.trap}: {self.evidence}" + (f"; {mend}" if mend else "")
+
 
 # A setting of a layer → the trap that it is; by kind of layer where that matters.
 SETTINGS: dict[str, str] = {

@@ -1,6 +1,7 @@
 """Twins: which call of a layer on the left is which on the right, and how the axes of one lie in the other."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,13 @@ from dualnet.compare.verdict import relative
 
 # What a pair of calls is worth: the same weights bind; kind and size follow; two kinds of one size are a last resort.
 SHARED, KIND, SIZE, EITHER = 100.0, 6.0, 4.0, 1.0
+# What does no work by itself that another kind could do.
+APART = {"dropout", "identity", "flatten", "pad", "Add", "Subtract", "Multiply", "Concatenate", "Rescaling", "Reshape"}
 MERGED = ("convolution", "transposed convolution", "max pool", "average pool")
+
+
+# The shape into which an array is split, and the order of its axes.
+Way = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,18 @@ class Twin:
 
 
 def twins(left: Sequence[Seen], right: Sequence[Seen]) -> list[Twin]:
-    """Return the pairs of calls that are worth most together, in both sides' order (Needleman and Wunsch 1970)."""
-    both = [[seen for seen in side if not seen.inner or seen.weights] for side in (left, right)]
-    both = [_merged(each, {seen.kind for seen in other}) for each, other in (both, both[::-1])]
-    ours, theirs = both
+    """Return the pairs of calls that are worth most together, in both sides' order (Needleman and Wunsch 1970).
+
+    A padding layer without a twin becomes part of the layer that reads it.
+    """
+    ours, theirs = ([seen for seen in side if not seen.inner or seen.weights] for side in (left, right))
+    found = _aligned(ours, theirs)
+    kept = {id(seen.outputs) for twin in found for seen in (twin.left, twin.right)}
+    merged = [_merged(side, kept) for side in (ours, theirs)]
+    return found if [len(side) for side in merged] == [len(ours), len(theirs)] else _aligned(*merged)
+
+
+def _aligned(ours: Sequence[Seen], theirs: Sequence[Seen]) -> list[Twin]:
     best = np.zeros((len(ours) + 1, len(theirs) + 1))
     worth = np.array([[_worth(a, b) for b in theirs] for a in ours]).reshape(len(ours), len(theirs))
     for i, j in np.ndindex(len(ours), len(theirs)):
@@ -58,15 +73,11 @@ def _worth(a: Seen, b: Seen) -> float:
     alike = SIZE if sizes[0] == sizes[1] else 0.0
     if a.kind == b.kind:
         return KIND + alike
-    return (
-        EITHER if alike and not a.weights and {a.kind, b.kind}.isdisjoint({"dropout", "identity", "flatten"}) else -1.0
-    )
+    return EITHER if alike and not a.weights and {a.kind, b.kind}.isdisjoint(APART) else -1.0
 
 
-def _merged(calls: list[Seen], other: set[str]) -> list[Seen]:
-    """Return the calls, with padding layers that the other side has not made part of the layer after them."""
-    if "pad" in other:
-        return calls
+def _merged(calls: list[Seen], kept: set[int]) -> list[Seen]:
+    """Return the calls, with padding layers that have no twin made part of the layer after them."""
     made: list[Seen] = []
     held: Seen | None = None
     for seen in calls:
@@ -74,7 +85,7 @@ def _merged(calls: list[Seen], other: set[str]) -> list[Seen]:
             made[-1] = replace(seen, inputs=held.inputs, settings=_padded(seen.settings, held.settings))
         else:
             made.append(seen)
-        held = seen if seen.kind == "pad" else None
+        held = seen if seen.kind == "pad" and id(seen.outputs) not in kept else None
     return made
 
 
@@ -93,24 +104,62 @@ def _padded(own: dict[str, object], before: dict[str, object]) -> dict[str, obje
     return {**own, "padding": before["padding"], "padding mode": before["padding mode"]} if "padding" in before else own
 
 
-def layout(left: Array, right: Array, crossed: bool) -> tuple[int, ...] | None:
-    """Return the order of the right array's axes that lays it as the left one is, None where none does.
+@dataclass(frozen=True)
+class Layouts:
+    """How an array of the right side may lie: as the left one does, channels at the other end, or flattened so.
 
-    Only the layouts that the frameworks have are tried: as it is, and channels moved between first and last. Where the
-    shape leaves it open, the nearer one is taken: values of a random input do not match by chance.
+    Only the layouts that the frameworks have are tried. Where the shape leaves it open, the nearest is taken: values of
+    a random input do not match by chance. ``images`` are the shapes (C, H, W) that a row may be flattened from.
     """
-    rank = right.ndim
-    orders = [tuple(range(rank)), *(each[rank] for each in (FIRST, LAST) if crossed and rank in each)]
-    fits = [order for order in orders if tuple(right.shape[axis] for axis in order) == left.shape]
-    if len(fits) < 2:
-        return fits[0] if fits else None
-    return min(fits, key=lambda order: gap(left, np.transpose(right, order)))
+
+    crossed: bool
+    images: frozenset[tuple[int, ...]] = frozenset()
+
+    def turned(self, left: Array, right: Array) -> Array | None:
+        """Return the right array as the left one lies, None where no layout fits."""
+        way = self._way(left, right)
+        return None if way is None else _there(right, way, left.shape)
+
+    def laid(self, left: Array, right: Array) -> Array:
+        """Return the left array as the right one lies. Raises ``ValueError`` where none fits."""
+        way = self._way(left, right)
+        if way is None:
+            msg = f"shapes {left.shape} and {right.shape}"
+            raise ValueError(msg)
+        split, order = way
+        whole = tuple(split[axis] for axis in order)
+        return left.reshape(whole).transpose(np.argsort(order)).reshape(right.shape)
+
+    def gap(self, left: Array, right: Array) -> float:
+        """Return the largest difference, relative to the larger side; infinite where no layout fits."""
+        other = self.turned(left, right)
+        return np.inf if other is None else gap(left, other)
+
+    def _way(self, left: Array, right: Array) -> Way | None:
+        fits = list(self._ways(left.shape, right.shape))
+        if len(fits) < 2:
+            return fits[0] if fits else None
+        return min(fits, key=lambda way: gap(left, _there(right, way, left.shape)))
+
+    def _ways(self, left: tuple[int, ...], right: tuple[int, ...]) -> Iterator[Way]:
+        rank, wanted = len(right), _squeezed(left)
+        orders = [tuple(range(rank)), *(each[rank] for each in (FIRST, LAST) if self.crossed and rank in each)]
+        for order in dict.fromkeys(orders):
+            if _squeezed(tuple(right[axis] for axis in order)) == wanted:
+                yield right, order
+        if self.crossed and rank == len(left) == 2 and left == right:
+            for channels, *sizes in self.images:
+                if channels * math.prod(sizes) == right[1] and channels > 1 and math.prod(sizes) > 1:
+                    yield (right[0], *sizes, channels), FIRST[len(sizes) + 2]
+                    yield (right[0], channels, *sizes), LAST[len(sizes) + 2]
 
 
-def turned_to(left: Array, right: Array, crossed: bool) -> Array | None:
-    """Return the right array laid as the left one is, None where no layout fits."""
-    order = layout(left, right, crossed)
-    return None if order is None else np.transpose(right, order)
+def _there(right: Array, way: Way, shape: tuple[int, ...]) -> Array:
+    return right.reshape(way[0]).transpose(way[1]).reshape(shape)
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 def gap(left: Array, right: Array) -> float:

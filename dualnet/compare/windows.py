@@ -83,7 +83,7 @@ def _kernels(weight: Array, bias: Array | None, rank: int) -> Iterator[tuple[dic
     if rank == 2 and weight.shape[2] == weight.shape[3]:
         yield {"spatial kernel transposed": "its two axes exchanged"}, weight.swapaxes(2, 3), bias
     if weight.shape[0] == weight.shape[1]:
-        yield {"channels swapped": "inputs and outputs exchanged"}, weight.swapaxes(0, 1), bias
+        yield {"kernel transposed": "inputs and outputs exchanged"}, weight.swapaxes(0, 1), bias
     flipped = weight[(slice(None), slice(None), *(slice(None, None, -1),) * rank)]
     yield {"kernel flipped": "mirrored"}, flipped, bias
 

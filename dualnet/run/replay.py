@@ -7,6 +7,7 @@ import numpy as np
 
 from dualnet.backends.draws import Array, Arrays, Draw
 from dualnet.backends.live import Inputs, Run
+from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
 from dualnet.run import calls
@@ -100,6 +101,24 @@ class Replay:
             msg = f"the recording of {self.recording.name} holds no layers of that pass"
             raise UnsupportedError(msg)
         return calls.seen(self.recording.calls[mode], self.recording.arrays, f"calls/{mode}")
+
+    def other(self, name: str) -> Array:
+        """Return a weight by the model's own name: one without counterpart. Raises ``WeightsError``."""
+        for part in ("rest", "start/weights"):
+            if f"{part}/{name}" in self.recording.arrays:
+                return self.recording.arrays[f"{part}/{name}"]
+        msg = f"The recording of {self.recording.name} holds no weight {name!r}."
+        raise WeightsError(msg)
+
+    def begin(self, recipe: Recipe) -> None:
+        """Raise ``UnsupportedError``: a recording holds no training of its own."""
+        msg = f"the recording of {self.recording.name} holds no training of its own"
+        raise UnsupportedError(msg)
+
+    def learn(self, inputs: Inputs, targets: Any, *, step: int, like: Sequence[Draw] = ()) -> Learned:
+        """Raise ``UnsupportedError``: a recording holds no training of its own."""
+        msg = f"the recording of {self.recording.name} holds no training of its own"
+        raise UnsupportedError(msg)
 
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Raise ``UnsupportedError``: a recording runs nothing."""
