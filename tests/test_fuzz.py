@@ -24,6 +24,21 @@ FOUND = {
         "x", S.Block((S.GaussianNoise(name="n"), S.Linear(4, name="l"), S.Shared("n", inputs=("n",)))), (4,)
     ),
     "one feature, normalised": S.Spec("random", S.Block((S.Linear(1), S.LayerNorm())), (6,)),
+    "a size kept by a scale that is not 1": S.Spec("x", S.Block((S.Tanh(), S.Upsample(1.125, mode="linear"))), (3, 6)),
+    "one kernel for two sizes": S.Spec(
+        "x",
+        S.Block(
+            (
+                S.Sum(name="s"),
+                S.ConvTranspose2d(1, 1, padding="same", name="c", inputs=("input",)),
+                S.Shared("c", inputs=("s",)),
+            )
+        ),
+        (2, 7, 5),
+    ),
+    "as many samples as features": S.Spec(
+        "x", S.Block((S.Linear(3, name="l"), S.Sum(name="s"), S.Add(inputs=("l", "s")))), (4,)
+    ),
     "rows of a bag": S.Spec("x", S.Block((S.EmbeddingBag(3, 4), S.RMSNorm(), S.Linear(2))), (5,)),
     "a gain whose square is zero": S.Spec(
         "x", S.Block((S.Linear(3, weight_init=S.XavierNormal(1e-300, truncated=True)), S.Linear(2))), (4,)

@@ -77,6 +77,22 @@ class LogSoftmax(Configured):
 
 
 @register
+class BroadcastAdd(keras.layers.Add):
+    """Sum of arrays that broadcast. Stock Add takes one of shape (N, 1) for a bias where N is another axis's size."""
+
+    def _merge_function(self, inputs: Any) -> Any:
+        return reduce(lambda total, each: ops.subtract(total, ops.negative(each)), inputs)
+
+
+@register
+class BroadcastAverage(BroadcastAdd):
+    """Mean of arrays that broadcast."""
+
+    def _merge_function(self, inputs: Any) -> Any:
+        return super()._merge_function(inputs) / len(inputs)
+
+
+@register
 class Sum(Configured):
     """Σ x along an axis, which stays."""
 

@@ -100,6 +100,16 @@ FORMULAS = (
 )
 
 
+def _total(name: str) -> Callable[[L.Layer, Place], Call]:
+    """Return the rule of a sum: the stock layer where shapes are alike."""
+
+    def rule(layer: L.Layer, place: Place) -> Call:
+        alike = len(set(place.step.in_shapes)) == 1
+        return call(f"layers.{name}" if alike else f"bridges.Broadcast{name}")
+
+    return rule
+
+
 def _formula(layer: Any, place: Place) -> Call:
     """Return the class of ours that has the spec's name and the spec's fields."""
     own = {field.name: getattr(layer, field.name) for field in fields(layer) if field.name not in ("name", "inputs")}
@@ -117,10 +127,10 @@ RULES: dict[type[L.Layer], Callable[[Any, Place], Call | list[Call]]] = {
     L.Dropout: lambda layer, place: call("layers.Dropout", layer.rate),
     L.Flatten: _flatten,
     L.Reshape: _reshape,
-    L.Add: lambda layer, place: call("layers.Add"),
+    L.Add: _total("Add"),
     L.Subtract: lambda layer, place: call("layers.Subtract"),
     L.Multiply: lambda layer, place: call("layers.Multiply"),
-    L.Average: lambda layer, place: call("layers.Average"),
+    L.Average: _total("Average"),
     L.Maximum: lambda layer, place: call("bridges.Maximum"),
     L.Minimum: lambda layer, place: call("bridges.Minimum"),
     L.Concat: _along("layers.Concatenate"),

@@ -37,9 +37,10 @@ def _transposed(layer: V._ConvTranspose, shape: Shape) -> Call:
         return call(_own(layer), *sizes, **unless(0, padding=short(layer.padding)), **more, **options)
     cut, left = zip(*extents.transposed(layer, shape[1:]), strict=True)
     axes = zip(shape[1:], layer.kernel, layer.stride, layer.dilation, cut, left, strict=True)
-    lacks = tuple(max(first + kept - extents.whole(*axis), 0) for *axis, first, kept in axes)
-    options |= unless(0, output_padding=short(lacks))
-    return call(f"windows.Cut{type(layer).__name__}", *sizes, cut=cut, left=left, **options)
+    over = [extents.whole(*axis) - first - kept for *axis, first, kept in axes]  # the same for every size
+    options |= unless(0, output_padding=short(tuple(max(-each, 0) for each in over)))
+    behind = tuple(max(each, 0) for each in over)
+    return call(f"windows.Cut{type(layer).__name__}", *sizes, cut=cut, behind=behind, **options)
 
 
 def _window(layer: Any) -> dict[str, Any]:

@@ -52,28 +52,28 @@ class CausalConv1d(_SameConv, nn.Conv1d):
 
 
 class _Cut(nn.modules.conv._ConvTransposeNd):
-    def __init__(self, *sizes: Any, cut: Sequence[int], left: Sequence[int], **options: Any) -> None:
+    def __init__(self, *sizes: Any, cut: Sequence[int], behind: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)
-        self.cut, self.left = cut, left
+        self.cut, self.behind = cut, behind
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what is left."""
         y: Tensor = super().forward(x)
-        for axis, (first, size) in enumerate(zip(self.cut, self.left, strict=True), start=2):
-            y = y.narrow(axis, first, size)
+        for axis, (first, last) in enumerate(zip(self.cut, self.behind, strict=True), start=2):
+            y = y.narrow(axis, first, y.shape[axis] - first - last)
         return y
 
 
 class CutConvTranspose1d(_Cut, nn.ConvTranspose1d):
-    """ConvTranspose1d of which ``cut`` places in front of each axis are left out, and ``left`` kept."""
+    """ConvTranspose1d without the ``cut`` places in front of each axis and those ``behind`` it."""
 
 
 class CutConvTranspose2d(_Cut, nn.ConvTranspose2d):
-    """ConvTranspose2d of which ``cut`` places in front of each axis are left out, and ``left`` kept."""
+    """ConvTranspose2d without the ``cut`` places in front of each axis and those ``behind`` it."""
 
 
 class CutConvTranspose3d(_Cut, nn.ConvTranspose3d):
-    """ConvTranspose3d of which ``cut`` places in front of each axis are left out, and ``left`` kept."""
+    """ConvTranspose3d without the ``cut`` places in front of each axis and those ``behind`` it."""
 
 
 class NearestUpsample(nn.Module):

@@ -88,6 +88,8 @@ def resize_matrix(size, out, mode, align_corners=False, scale=None):
     else:
         place = (rows + 0.5) * ratio - 0.5
     if mode == "linear":
+        if size == out:
+            return np.eye(size)  # as torch does, whatever the scale
         place = np.maximum(place, 0.0)
         low = np.minimum(np.floor(place).astype(int), size - 1)
         part = place - low
