@@ -10,15 +10,20 @@ from dualnet.backends.live import framework
 from dualnet.backends.own import register
 from dualnet.backends.recipe import recipes_of
 from dualnet.compare.certificate import certificate_of
+from dualnet.compare.choice import asked, kept, trains
 from dualnet.compare.ladder import Climb, climb
 from dualnet.compare.ladder import stages as chosen
 from dualnet.compare.match import check as check_live
 from dualnet.compare.pair import Pair, Side
+from dualnet.compare.record import check_recordings
+from dualnet.compare.record import record as record_live
 from dualnet.compare.report import Report
 from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
 from dualnet.run.port import Ported, other, porter, program_of, spread, written
 from dualnet.run.port import port as port_model
+from dualnet.run.recording import SUFFIX, Recording
+from dualnet.run.recording import load as load_recording
 from dualnet.run.weights import load_arrays, load_weights, save, weights
 from dualnet.specs import zoo
 from dualnet.specs.program import Program
@@ -35,6 +40,7 @@ __all__ = [
     "load_arrays",
     "load_weights",
     "port",
+    "record",
     "register",
     "save",
     "try_gpu",
@@ -133,6 +139,43 @@ def build(
     return backend_of(backend).build(spec, dtype=dtype, device=device, seed=seed)
 
 
+def record(
+    model: Any,
+    inputs: Any = None,
+    *,
+    like: Recording | str | Path | None = None,
+    table: Mapping[str, str] | None = None,
+    as_is: bool = False,
+) -> Recording:
+    """Return what a live model does, to be saved (``.save("left.trace")``) and compared elsewhere, without it.
+
+    The first recording of a pair takes ``inputs`` as ``check`` does; the second is made ``like`` the first, on its
+    inputs and, unless that was recorded ``as_is``, on its weights, matched as ``check`` matches them or by ``table``.
+    ``check(left, right)`` of two recordings, or of their files, needs neither framework. Raises ``SpecError``,
+    ``WeightsError``, ``DataError`` or ``UnsupportedError``.
+    """
+    first = load_recording(like) if isinstance(like, (str, Path)) else like
+    return record_live(model, inputs, like=first, table=table, as_is=as_is)
+
+
+def _recorded(side: Any) -> Any:
+    """Return the recording in a file; whatever else it is, as it is."""
+    return load_recording(side) if isinstance(side, (str, Path)) and Path(side).suffix == SUFFIX else side
+
+
+def _against(
+    left: Recording, right: Any, inputs: Any, table: Mapping[str, str] | None, weights_from: str | None, training: bool
+) -> Report:
+    """Return the report on a recording and another, or a live model, which is recorded like it."""
+    recorded = isinstance(right, Recording)
+    if inputs is not None or weights_from is not None or (recorded and table):
+        more = ", table" if recorded else ""
+        msg = f"A recording brings inputs and start with it, and the matching. Leave out: inputs, weights_from{more}."
+        raise SpecError(msg)
+    other = right if recorded else record_live(right, like=left, table=table)
+    return check_recordings(left, other, training=training)
+
+
 def check(
     spec: Any,
     against: Any = None,
@@ -159,19 +202,29 @@ def check(
     by keyword, in the left model's order of axes. Their weights are matched by name, else by kind of layer, order and
     shape, or by ``table`` (left name to right name), and compared as they are; ``weights_from`` "left" or "right"
     gives both the weights of one. Their own training is compared where ``loss`` and ``targets`` are given, (left,
-    right): in torch ``loss(output, target)``, ``optimizer(parameters)``, ``clip(parameters)`` between backward and step,
-    ``scheduler(optimizer)``; in Keras ``loss(target, output)`` and ``optimizer()``, which clips and schedules itself.
-    The other settings are for specs.
+    right): in torch ``loss(output, target)``, ``optimizer(parameters)``, ``clip(parameters)`` between backward and
+    step, ``scheduler(optimizer)``; in Keras ``loss(target, output)`` and ``optimizer()``, which clips and schedules
+    itself. Of ``stages``, "quick" needs no training, and "all" is the default. The left one, or both, may be recordings
+    (``record``), which bring inputs and start with them, and no training of their own. The other settings are for
+    specs.
 
     ``against`` is the right side's spec, if it is another one with parameters of the same names and shapes.
-    ``stages``: "quick" (the default, no data set needed), "all", or names. Numerical stages run in float32 and float64;
-    ``dtype`` is that of the stages that train on data. Both frameworks run in this process unless
-    ``host`` is given. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
+    ``stages``: "quick" (a spec's default, no data set needed), "all", or names. Numerical stages run in float32 and
+    float64; ``dtype`` is that of the stages that train on data. Both frameworks run in this process unless ``host`` is
+    given. Raises ``SpecError``, ``UnsupportedError`` or ``DeviceError``.
     """
+    spec, against = _recorded(spec), _recorded(against)
     if not isinstance(spec, (Spec, str, Path)):
+        names = asked(stages)
+        training = trains(names)
         recipes = recipes_of(loss, optimizer, clip, scheduler, targets)
+        if isinstance(spec, Recording):
+            if recipes is not None:
+                msg = "A recording holds no training of its own. Compare loss and optimizer on live models."
+                raise SpecError(msg)
+            return kept(_against(spec, against, inputs, table, weights_from, training), names)
         given = {"table": table, "weights_from": weights_from, "recipes": recipes, "targets": targets}
-        return check_live(spec, against, inputs, **given)
+        return kept(check_live(spec, against, inputs, training=training, **given), names)
     left = spec if isinstance(spec, Spec) else load(spec)
     right = left if against is None else against if isinstance(against, Spec) else load(against)
     labels = backends if backends[0] != backends[1] else (f"{backends[0]} (left)", f"{backends[1]} (right)")

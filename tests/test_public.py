@@ -23,6 +23,7 @@ FUNCTIONS = (
     "load_arrays",
     "load_weights",
     "port",
+    "record",
     "register",
     "save",
     "try_gpu",
@@ -91,6 +92,7 @@ def test_the_signatures_are_frozen() -> None:
         "weights": ["model", "spec"],
         "register": ["layer", "shape", "parameters", "inputs", "lowerings"],
         "port": ["module", "example_inputs", "to", "example_kwargs", "certificate", "partial"],
+        "record": ["model", "inputs", "like", "table", "as_is"],
     }
 
 

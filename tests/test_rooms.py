@@ -19,7 +19,8 @@ ROOMS = (
     ("dualnet.report",),
     ("dualnet.experiments",),
     ("dualnet.api",),
-    ("dualnet.cli",),
+    ("dualnet.cli", "dualnet.testing"),
+    ("dualnet.pytest_plugin",),
     ("dualnet", "dualnet.__main__"),
 )
 FLOORS = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -11,6 +11,7 @@ from dualnet.backends.keras.kinds import kind_of
 from dualnet.backends.keras.live import KerasLive, named, variable
 from dualnet.backends.keras.weights import VARIABLES
 from dualnet.backends.live import Fact, Inputs
+from dualnet.errors import WeightsError, did_you_mean
 from dualnet.specs.carry import Carry
 
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -68,6 +69,14 @@ def build(model: Any, inputs: Inputs, orders: Sequence[Order]) -> None:
 
 
 def name_of(model: Any, path: str) -> str:
-    """Return a variable's own path, of that or of the attributes that lead to it."""
-    found = variable(model, path)
-    return next((name for name, each in named(model).items() if each is found), path)
+    """Return a variable's own path, of that or of the attributes that lead to it. Raises ``WeightsError``."""
+    known = named(model)
+    inner = [name for name in known if name.partition("/")[2] == path.partition("/")[2] != ""]
+    if path in known or len(inner) == 1:  # Keras numbers the models of a process: sequential, sequential_1, …
+        return path if path in known else inner[0]
+    try:
+        found = variable(model, path)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        msg = f"The table names {path!r}, which is not there.{did_you_mean(path, known)}"
+        raise WeightsError(msg) from None
+    return next((name for name, each in known.items() if each is found), path)

@@ -210,10 +210,10 @@ class KerasLive(Held):
 
     def _gradients(self, tape: Any, outputs: list[Any], sources: list[Any]) -> list[Any]:
         sources = sources + [self.values[id(self.held[name][0])] for name in self.trainable()]
-        pairs = [(index, each) for index, each in enumerate(outputs) if each.dtype.is_floating]
+        pairs = [(index, each) for index, each in enumerate(outputs) if each.dtype.is_floating or each.dtype.is_complex]
         if not pairs or not sources:
             return []
-        weights = [tf.constant(self._cotangent(index, each), each.dtype) for index, each in pairs]
+        weights = [tf.cast(tf.constant(self._cotangent(index, each)), each.dtype) for index, each in pairs]
         found = tape.gradient([each for _, each in pairs], sources, output_gradients=weights)
         return [tf.zeros_like(o) if g is None else tf.convert_to_tensor(g) for g, o in zip(found, sources, strict=True)]
 

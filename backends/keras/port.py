@@ -33,6 +33,23 @@ def read(model: keras.Model, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return read_model(model, kwargs or tuple(handed(model, list(args))) or None)
 
 
+def run(model: keras.Model, inputs: Any) -> None:
+    """Call a model once on arrays by place or by keyword, to see whether it takes them. It builds what is not built."""
+    given = inputs if isinstance(inputs, dict) else dict(enumerate(inputs))
+    declared = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
+    if model.built and len(declared) == len(given) and not isinstance(inputs, dict):
+        _fits(declared, [tuple(array.shape) for array in given.values()])
+    KerasLive(model).run(given, training=False, gradients=False)
+
+
+def _fits(declared: list[tuple[int | None, ...]], shapes: list[tuple[int, ...]]) -> None:
+    """Raise ``ValueError`` for shapes that the model does not declare: Keras adds and drops axes of one itself."""
+    for wanted, shape in zip(declared, shapes, strict=True):
+        if len(wanted) != len(shape) or any(w not in (None, size) for w, size in zip(wanted, shape, strict=True)):
+            msg = f"the model declares an input of shape {wanted}, received {shape}"
+            raise ValueError(msg)
+
+
 def vocabulary(model: keras.Model) -> int:
     """Return how many rows the smallest embedding has; 0 if there is none."""
     found = [each.input_dim for each in model._flatten_layers() if isinstance(each, keras.layers.Embedding)]

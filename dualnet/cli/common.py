@@ -31,6 +31,16 @@ def workers(arguments: Namespace) -> Workers:
     return Workers({name: path for name, path in pythons.items() if path}, arguments.threads)
 
 
+def speaker(quiet: bool) -> Callable[[str], None]:
+    """Return what tells a person what is being done: some steps take seconds."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(f"{text} …", file=sys.stderr, flush=True)
+
+    return say
+
+
 def shown(arguments: Namespace, experiment: Callable[[Bench], Result]) -> int:
     """Run an experiment in workers, print its result and keep it where asked; return 1 for a divergent verdict."""
     from dualnet.cli.results import keep, write

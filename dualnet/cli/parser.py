@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="dualnet", description="One model, two frameworks, and proof that they agree.")
     top.add_argument("--version", action="version", version=f"dualnet {__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_parity, _port, _emit, *EXPERIMENTS, _show, _list, _doctor, _demo, _report):
+    for add in (_parity, _check, _record, _port, _emit, *EXPERIMENTS, _show, _list, _doctor, _demo, _report):
         add(verbs)
     return top
 
@@ -62,6 +62,47 @@ def _parity(verbs: "Verbs") -> None:
     verb.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and the page report.html there")
 
 
+SHAPE = (
+    "of one sample, without the batch axis (where the model refuses that, the shape is taken as it stands, batch and "
+    "all): 1x28x28, ids=16:int64:1000 (below 1000), mask=16:bool; repeat it"
+)
+
+
+def _check(verbs: "Verbs") -> None:
+    verb = verb_of(
+        verbs, "check", "compare two live models, whoever wrote them: exit 0 if they agree", "checking:check"
+    )
+    verb.add_argument(
+        "left", metavar="LEFT.py:NAME", help="a model, or a class or function that makes one; or LEFT.trace"
+    )
+    verb.add_argument("right", metavar="RIGHT.py:NAME", help="the other, of either framework; or RIGHT.trace")
+    verb.add_argument("--input", action="append", default=[], metavar="SHAPE", help=f"in the left one's order, {SHAPE}")
+    verb.add_argument("--kwargs-left", default="", metavar="JSON", help="arguments of the left class or function")
+    verb.add_argument("--kwargs-right", default="", metavar="JSON", help="arguments of the right class or function")
+    verb.add_argument("--weights-from", choices=("left", "right"), help="both get the weights of one (default: own)")
+    verb.add_argument("--table", type=Path, metavar="FILE", help="left name to right name of weights: .json or .toml")
+    verb.add_argument("--save-table", type=Path, metavar="FILE", help="write the matching used, to be edited and given")
+    verb.add_argument("--matching", action="store_true", help="print which weight was taken for which")
+    verb.add_argument("--stages", default="all", help="all, quick (no training), or names with commas (default all)")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="write check.json and the page report.html there")
+
+
+def _record(verbs: "Verbs") -> None:
+    about = "record what a live model does, in a file that `dualnet check` compares without any framework"
+    verb = verb_of(verbs, "record", about, "recording:record")
+    verb.add_argument("model", metavar="FILE.py:NAME", help="a model, or a class or function that makes one")
+    verb.add_argument("--out", dest="out_file", type=Path, required=True, metavar="FILE.trace", help="write it there")
+    verb.add_argument("--input", action="append", default=[], metavar="SHAPE", help=SHAPE)
+    like = "record it on the inputs, the weights and the random draws of that recording"
+    verb.add_argument("--from", dest="like", type=Path, metavar="FILE.trace", help=like)
+    verb.add_argument("--kwargs", default="", metavar="JSON", help="arguments of the class or function")
+    verb.add_argument("--weights", type=Path, metavar="FILE", help="a state_dict as .safetensors, or .weights.h5")
+    verb.add_argument(
+        "--table", type=Path, metavar="FILE", help="names of --from to own names of weights: .json, .toml"
+    )
+    verb.add_argument("--as-is", action="store_true", help="both sides start from their own weights, as they are")
+
+
 def _port(verbs: "Verbs") -> None:
     about = "write a live model as source of the other framework, with weights and certificate: exit 0 if they agree"
     verb = verb_of(verbs, "port", about, "porting:port")
@@ -71,7 +112,7 @@ def _port(verbs: "Verbs") -> None:
         action="append",
         default=[],
         metavar="SHAPE",
-        help="of one sample, without the batch axis: 1x28x28, ids=16:int64:1000 (below 1000), mask=16:bool; repeat it",
+        help=SHAPE,
     )
     verb.add_argument("--to", choices=("torch", "keras"), help="default: the other framework")
     verb.add_argument("-o", "--out", dest="out_file", type=Path, metavar="FILE.py", help="default: FILE_keras.py")

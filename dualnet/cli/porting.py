@@ -1,14 +1,14 @@
 """The verbs ``port`` and ``emit``: source out of live models and out of specs."""
 
-import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dualnet import api, store
 from dualnet.backends.live import framework
+from dualnet.cli.common import speaker
 from dualnet.cli.results import write
 from dualnet.compare.alone import alone
 from dualnet.compare.certificate import certificate_of
@@ -22,12 +22,13 @@ from dualnet.run.port import port as port_model
 def port(arguments: Namespace) -> int:
     """Port a model, write source, weights and certificate, and print the certificate; 0 if the two agree, else 1."""
     start = time.perf_counter()
-    say = _speaker(arguments)
+    say = speaker(arguments.quiet)
     say(f"running {arguments.model}")
-    model = source.model_of(arguments.model, arguments.kwargs)
+    again = partial(source.model_of, arguments.model, arguments.kwargs)
+    model = again()
     if arguments.weights:
         source.fill(model, arguments.weights)
-    inputs = source.inputs_of(arguments.input, model, arguments.model)
+    inputs = source.inputs_of(arguments.input, model, arguments.model, again)
     to = arguments.to or other(framework(model))
     path = _out(arguments, to)
     say(f"reading it, and writing it for {to}")
@@ -43,16 +44,6 @@ def port(arguments: Namespace) -> int:
     _tell(made, time.perf_counter() - start, [str(place) for place in places])
     write(arguments.json, made.to_data())
     return 0 if made.report is None or made.report.agrees else 1
-
-
-def _speaker(arguments: Namespace) -> Callable[[str], None]:
-    """Return what tells a person what is being done: some steps take seconds."""
-
-    def say(text: str) -> None:
-        if not arguments.quiet:
-            print(f"{text} …", file=sys.stderr, flush=True)
-
-    return say
 
 
 def _arrays(made: Ported, inputs: Any) -> list[Any]:

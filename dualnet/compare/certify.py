@@ -18,6 +18,7 @@ from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
 from dualnet.compare.verdict import Finding
 
+TWICE = "numbers that differ when it is run twice"  # as a recording says it
 RANDOM = ("train mode", "gradients", "loss", "step", "state")
 
 
@@ -66,6 +67,7 @@ def certify(
         report.stages.append(made)
     _unpaired(report, couple, strict, note)
     _unshared(report, couple)
+    _unsteady(report, couple)
     settle(report, couple)
     locate(report, couple, layout)
     _explain(report)
@@ -192,7 +194,7 @@ def _after(couple: Couple, made: Mapping[tuple[str, str], Arrays]) -> list[Findi
 def _outputs(couple: Couple, made: Mapping[tuple[str, str], Run]) -> list[Finding]:
     """Judge outputs; those that are not floats by exact equality."""
     first = made[couple.keys[0]]["outputs"]
-    exact = {f"output {i}" for i, array in enumerate(first) if not np.issubdtype(array.dtype, np.floating)}
+    exact = {f"output {i}" for i, array in enumerate(first) if array.dtype.kind not in "fc"}
     named = {key: {f"output {i}": _plain(a) for i, a in enumerate(run["outputs"])} for key, run in made.items()}
     floats: Made = {key: {n: a for n, a in found.items() if n not in exact} for key, found in named.items()}
     others: Made = {key: {n: a for n, a in found.items() if n in exact} for key, found in named.items()}
@@ -200,6 +202,10 @@ def _outputs(couple: Couple, made: Mapping[tuple[str, str], Run]) -> list[Findin
 
 
 def _plain(array: Array) -> Array:
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag], -1)
+    if array.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > 1 << 53:
+        return np.stack([array >> 32, array & 0xFFFFFFFF], -1).astype(np.float64)  # float64 would round them
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
 
 
@@ -275,6 +281,22 @@ def _unshared(report: Report, couple: Couple) -> None:
         if why and stage.name in RANDOM and stage.first("divergent"):
             kept = [finding for finding in stage.findings if finding.name.startswith("eval: ")]
             report.stages[index] = Stage(stage.name, kept, note=why, skipped="" if kept else why)
+
+
+def _unsteady(report: Report, couple: Couple) -> None:
+    """Say of a side that gives other numbers each time, even in evaluation mode, that it cannot be judged."""
+    if "evaluated" not in vars(couple):
+        return
+    for side in couple.sides:
+        if TWICE in couple.evaluated[side, "float64"]["lost"] or not couple.lasting(side):
+            note = f"{side}: gives other numbers when run twice in evaluation mode"
+            found = Finding("outputs", "unstable", note=note)
+            stage = report.stage("forward")
+            stage.findings, stage.where, stage.cause = [found], found.name, note
+            for name in RANDOM:
+                kept = report.stage(name)
+                kept.findings, kept.where, kept.cause, kept.skipped = [], "", "", kept.skipped or note
+            return
 
 
 def _own_draws(couple: Couple) -> str:

@@ -236,6 +236,14 @@ class Couple:
         """The inputs in order, in the left side's layout, as float64 reads them."""
         return [np.asarray(each) for each in leaves(dict(self._given("float64"))) if isinstance(each, np.ndarray)]
 
+    def lasting(self, side: str) -> bool:
+        """Return whether a side gives the same once more in evaluation mode."""
+        self.fresh((side, "float64"))
+        again = self.run((side, "float64"), False, gradients=False)["outputs"]
+        first = self.evaluated[side, "float64"]["outputs"]
+        # As below.
+        return all(np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) for a, b in zip(first, again, strict=True))
+
     def steady(self, side: str) -> bool:
         """Return whether a side gives the same when run twice in training mode."""
         made = []

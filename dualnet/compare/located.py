@@ -76,7 +76,8 @@ def _tell(stage: Stage, scene: Scene, couple: Couple, layout: Layout) -> None:
     mode = "train" if scene.training else "eval"
     stage.where = f"{scene.where} ({mode} mode{', backward' if scene.backward else ''})"
     stage.origin = scene.origin
-    found = claims(scene, couple.sides, _weights(scene, couple, layout), couple.layouts.images)
+    imaginary = "c" in (scene.left.dtype.kind, scene.right.dtype.kind)  # of which no formula knows
+    found = [] if imaginary else claims(scene, couple.sides, _weights(scene, couple, layout), couple.layouts.images)
     stage.cause = " | ".join(map(str, found[:MOST])) or "unknown"
 
 

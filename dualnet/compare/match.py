@@ -9,9 +9,9 @@ import numpy as np
 from dualnet.backends.draws import FIRST, LAST, Array, Arrays, Order
 from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
 from dualnet.backends.recipe import Recipe
-from dualnet.compare.certify import certify, given
+from dualnet.compare.certify import _said, certify, given
 from dualnet.compare.report import Report
-from dualnet.errors import SpecError, WeightsError, did_you_mean
+from dualnet.errors import DualnetError, SpecError, WeightsError, did_you_mean
 from dualnet.run.port import porter
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves
@@ -43,8 +43,8 @@ def check(
         raise SpecError(msg)
     arrays = given(porter(sides[0]).arrays(inputs))
     orders = _in_orders(sides, theirs, right, arrays)
-    ours.build(left, arrays, ())
-    theirs.build(right, arrays, orders)
+    _build(ours, left, arrays, ())
+    _build(theirs, right, arrays, orders)
     own = {a: theirs.name_of(right, b) for a, b in (table or {}).items()}
     found = match(ours.facts(left), theirs.facts(right), own, ours.values(left), theirs.values(right))
     outs = _out_orders(ours.live(left, "float32"), theirs.live(right, "float32", in_orders=orders), arrays)
@@ -63,7 +63,8 @@ def check(
         targets=targets,
     )
     if report.stage("forward").verdict == "not checked":
-        msg = f"the models cannot be run on these inputs: {report.stage('forward').skipped}"
+        why = report.stage("forward").skipped or "no tensor comes back"
+        msg = f"the models cannot be run on these inputs: {why}"
         raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
     return report
@@ -78,6 +79,17 @@ def _layouts(facts: Sequence[Fact]) -> Callable[[str, Array], Array]:
         return array if fact is None else array.transpose(fact.order).reshape(fact.shape)
 
     return laid
+
+
+def _build(page: Any, model: Any, inputs: Inputs, orders: Sequence[Order]) -> None:
+    """Run a model once, if it has no weights yet. Raises ``SpecError`` with the model's own words if it cannot."""
+    try:
+        page.build(model, inputs, orders)
+    except DualnetError:
+        raise
+    except Exception as error:
+        msg = f"the models cannot be run on these inputs: {type(error).__name__}: {_said(error)}"
+        raise SpecError(msg) from error
 
 
 def _in_orders(sides: tuple[str, str], theirs: Any, model: Any, inputs: Inputs) -> list[Order]:
@@ -151,8 +163,11 @@ def match(
     """Return which weight is which. Raises ``WeightsError`` for a table that names what is not there."""
     made = Matching()
     both = {fact.name: fact for fact in ours}, {fact.name: fact for fact in theirs}
-    made.add("by the table", [_told(*both, *row) for row in table.items()])
     images = _flattened(ours) | _flattened(theirs)
+    for row in table.items():
+        told, channels = _told(*both, *row), images.get(row[0]) or images.get(row[1])
+        found = _valued(both[0][row[0]], both[1][row[1]], channels, left, right) if channels else None
+        made.add("by the table", [found or told])
     free = [[fact for fact in side if fact.name not in _taken(made)] for side in (ours, theirs)]
     named = {fact.name: fact for fact in free[1]}
     made.add("by name", [f.carry(named[f.name]) for f in free[0] if f.name in named and f.shape == named[f.name].shape])
@@ -220,11 +235,19 @@ def _flattened(facts: Sequence[Fact]) -> dict[str, int]:
 
 def _image(made: Matching, a: Fact, b: Fact, channels: int, left: Arrays, right: Arrays) -> None:
     """Pair two kernels that read a flattened image by their values: their shapes do not tell the order of its axes."""
-    for carry in (a.carry(b), *_orders(a, b, channels)):
-        if np.array_equal(carry.forth(left[a.name]), right[b.name]):
-            made.add("by value", [carry])
-            return
-    made.left_out.append(f"{a.name}, which reads a flattened image: the order of its axes cannot be known")
+    found = _valued(a, b, channels, left, right)
+    if found:
+        made.add("by value", [found])
+    else:
+        made.left_out.append(f"{a.name}, which reads a flattened image: the order of its axes cannot be known")
+
+
+def _valued(a: Fact, b: Fact, channels: int, left: Arrays, right: Arrays) -> Carry | None:
+    """Return the order of axes in which two kernels hold the same values, if there is one."""
+    if a.shape != b.shape or a.order == b.order:
+        return None
+    ways = (a.carry(b), *_orders(a, b, channels))
+    return next((way for way in ways if np.array_equal(way.forth(left[a.name]), right[b.name])), None)
 
 
 def _written(a: Fact, b: Fact, left: Arrays, right: Arrays) -> Carry | None:

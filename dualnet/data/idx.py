@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from dualnet.errors import DataError
 
+LARGEST = 1 << 26  # bytes unzipped: MNIST's images are 47 million; a few zipped kilobytes may hold gigabytes
+PIECE = 1 << 20
+
 
 def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     """Return the array in a gzipped idx file of unsigned bytes, which must have ``axes`` axes and not a byte to spare.
@@ -20,6 +23,9 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     Raises DataError for a file that is missing, damaged, of another type, or of another length than its header says.
     """
     content = _unzip(path)
+    if len(content) > LARGEST:
+        msg = f"{path}: expected an idx file of at most {LARGEST >> 20} MB. Received: more. Replace it."
+        raise DataError(msg)
     expected = bytes([0, 0, 8, axes])
     if content[:4] != expected:
         msg = (
@@ -40,7 +46,12 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
 
 def _unzip(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            pieces, size = [], 0
+            while size <= LARGEST and (piece := file.read(PIECE)):
+                pieces.append(piece)
+                size += len(piece)
+            return b"".join(pieces)
     except FileNotFoundError:
         msg = f"Expected an idx file at {path}. Received: no such file. Point DUALNET_DATA at the folder that holds it."
         raise DataError(msg) from None

@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from dualnet.store import load
 BATCH = 4  # several samples, so that the batch axis is told from an axis of one
 
 
-def model_of(place: str, kwargs: str = "") -> Any:
+def model_of(place: str, kwargs: str = "", option: str = "--kwargs") -> Any:
     """Return the model named ``file.py:name``: an instance, or what a class or function gives when called.
 
-    The file is the user's own and is run as Python runs it. Raises ``TraceError`` naming what is wrong with it.
+    The file is the user's own and is run as Python runs it. Raises ``TraceError`` naming what is wrong with it;
+    ``option`` is the word of the command line that ``kwargs``, its arguments as JSON, were given by.
     """
     path, _, name = place.rpartition(":")
     if not path.endswith(".py") or not name:
@@ -34,7 +36,7 @@ def model_of(place: str, kwargs: str = "") -> Any:
         listed = ", ".join(own) or "nothing"
         msg = f"{path}: there is no {name!r} in it.{did_you_mean(name, own) or f' It has: {listed}.'}"
         raise TraceError(msg)
-    return _made(getattr(found, name), place, _options(kwargs))
+    return _made(getattr(found, name), place, _options(kwargs, option), option)
 
 
 def module(path: Path) -> Any:
@@ -59,25 +61,25 @@ def module(path: Path) -> Any:
     return made
 
 
-def _options(text: str) -> dict[str, Any]:
+def _options(text: str, option: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
-    except ValueError as error:
-        msg = f"--kwargs must be a JSON object, such as '{{\"width\": 64}}'. Received: {text!r} ({error})"
+    except (ValueError, RecursionError) as error:
+        msg = f"{option} must be a JSON object, such as '{{\"width\": 64}}'. Received: {text[:80]!r} ({error})"
         raise SpecError(msg) from None
     if not isinstance(found, dict):
-        msg = f"--kwargs must be a JSON object, such as '{{\"width\": 64}}'. Received: {text!r}"
+        msg = f"{option} must be a JSON object, such as '{{\"width\": 64}}'. Received: {text[:80]!r}"
         raise SpecError(msg)
     return found
 
 
-def _made(found: Any, place: str, options: dict[str, Any]) -> Any:
+def _made(found: Any, place: str, options: dict[str, Any], option: str) -> Any:
     if inspect.isclass(found) or inspect.isroutine(found):
         try:
             found = found(**options)
         except Exception as error:
             shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
-            msg = f"{place}({shown}) failed: {type(error).__name__}: {_first(error)}. Give its arguments by --kwargs."
+            msg = f"{place}({shown}) failed: {type(error).__name__}: {_first(error)}. Give its arguments by {option}."
             raise TraceError(msg) from error
     try:
         framework(found)
@@ -91,10 +93,11 @@ def _first(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
 
 
-def inputs_of(texts: list[str], model: Any, place: str) -> Any:
+def inputs_of(texts: list[str], model: Any, place: str, again: Callable[[], Any] | None = None) -> Any:
     """Return seeded example inputs of ``[name=]1x28x28[:dtype[:below]]``, a batch of them; None if none is asked for.
 
     Shapes leave the batch axis out; where the model refuses it and takes the shape as it stands, that is used.
+    ``again`` makes the model anew: one that is not built yet is tried out on another, which a wrong shape may spoil.
     """
     if not texts:
         if framework(model) == "torch":
@@ -103,12 +106,10 @@ def inputs_of(texts: list[str], model: Any, place: str) -> Any:
         return None
     parsed = [_parse(text) for text in texts]
     attempts = [_drawn(parsed, model, (BATCH,)), _drawn(parsed, model, ())]
-    if framework(model) != "torch":
-        return attempts[0]
     failure: Exception | None = None
     for inputs in attempts:
         try:
-            porter("torch").run(model, inputs)
+            porter(framework(model)).run(again() if again and not getattr(model, "built", True) else model, inputs)
         except Exception as error:  # whatever the user's code raises
             failure = failure or error
         else:

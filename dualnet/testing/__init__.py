@@ -1,0 +1,1 @@
+"""Parity in a test suite: what the pytest plugin loads once a test compares two models."""
