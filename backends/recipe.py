@@ -55,7 +55,7 @@ def recipes_of(loss: Any, optimizer: Any, clip: Any, scheduler: Any, targets: An
         if value is not None and not (pair and all(each is None or callable(each) for each in value)):
             msg = f"{name}= must be a pair of functions (left, right). Received: {value!r}"
             raise SpecError(msg)
-    both = [[None if value is None else value[side] for value in given.values()] for side in (0, 1)]
+    both: list[list[Any]] = [[None if value is None else value[side] for value in given.values()] for side in (0, 1)]
     if None in loss or (both[0][1] is None) != (both[1][1] is None):
         msg = "loss= and optimizer= must name both sides' own."
         raise SpecError(msg)

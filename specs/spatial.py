@@ -41,10 +41,10 @@ class Upsample(_Spatial):
     """[C, …places] of another ``size``, or of floor(places·``scale``): one number, or one for each axis.
 
     Output place i looks at (i + ½)·step - ½, or with ``align_corners`` at i·(old - 1)/(new - 1); step is 1/scale if
-    that is given, else old/new. "linear" is PyTorch's linear, bilinear and trilinear, which copies an axis whose size is
-    kept, whatever the scale; "cubic" (images) is its bicubic.
-    "nearest" takes ⌊i·step⌋, also where a size is kept or doubled by a scale that is not quite 1 or 2, which PyTorch's
-    kernels ignore. "nearest-exact" takes ⌊(i + ½)·step⌋. ``keras.layers.UpSampling2D``'s "bilinear" is "linear".
+    that is given, else old/new. "linear" is PyTorch's linear, bilinear and trilinear, which copies an axis that keeps
+    its size, whatever the scale; "cubic" (images) is its bicubic. "nearest" takes ⌊i·step⌋, also where a size is kept
+    or doubled by a scale that is not quite 1 or 2, which PyTorch's kernels ignore. "nearest-exact" takes
+    ⌊(i + ½)·step⌋. ``keras.layers.UpSampling2D``'s "bilinear" is "linear".
     """
 
     spatial: ClassVar[int] = 0

@@ -78,8 +78,8 @@ def test_the_signatures_are_frozen() -> None:
         "load": ["name"],
         "build": ["spec", "backend", "dtype", "device", "seed"],
         "check": [
-            *("spec", "against", "inputs", "table", "weights_from", "stages", "backends", "seed", "device", "dtype"),
-            *("host", "climb_options"),
+            *("spec", "against", "inputs", "table", "weights_from", "targets", "loss", "optimizer", "clip"),
+            *("scheduler", "stages", "backends", "seed", "device", "dtype", "host", "climb_options"),
         ],
         "emit": ["spec", "backend"],
         "from_keras": ["model", "example_inputs"],

@@ -148,7 +148,7 @@ OPTIMIZER = {"epsilon": "epsilon", "weight_decay": "weight decay", "momentum": "
 def settings_of_optimizer(optimizer: Any) -> dict[str, Any]:
     """Return how a Keras optimizer is set at its present step, in common terms."""
     held = {ours: getattr(optimizer, name, None) for name, ours in OPTIMIZER.items()}
-    found = {name: value for name, value in held.items() if isinstance(value, (bool, int, float))}
+    found: dict[str, Any] = {name: value for name, value in held.items() if isinstance(value, (bool, int, float))}
     found = {"learning rate": float(optimizer.learning_rate), **found}
     found["weight decay"] = found.get("weight decay", 0.0)
     if found["weight decay"]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.precision import precision
-from dualnet.backends.torch.device import stored
 from dualnet.backends.recipe import Learned, Recipe
+from dualnet.backends.torch.device import stored
 from dualnet.backends.torch.draws import Shared
 from dualnet.backends.torch.kinds import settings_of_optimizer
 from dualnet.backends.torch.watch import replayed, watching

@@ -314,9 +314,10 @@ def _own_draws(couple: Couple) -> str:
 
 def _explain(report: Report) -> None:
     """Point the stages that know no cause to the first one that does."""
-    known = next((stage for stage in report.stages if stage.verdict == "divergent" and stage.cause), None)
-    for stage in report.stages:
-        if known and stage is not known and stage.verdict == "divergent" and not stage.cause:
+    divergent = [stage for stage in report.stages if stage.verdict == "divergent"]
+    known = next((stage for stage in divergent if stage.cause not in ("", "unknown")), None)
+    for stage in divergent:
+        if known and stage is not known and stage.cause in ("", "unknown"):
             stage.cause = f"{known.where}: {known.cause}, as {known.name} says"
 
 

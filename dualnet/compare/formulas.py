@@ -31,11 +31,11 @@ class Layer:
 
 
 def _erf_gelu(x: Array) -> Array:
-    return 0.5 * x * (1 + special.erf(x / np.sqrt(2)))
+    return np.asarray(0.5 * x * (1 + special.erf(x / np.sqrt(2))))
 
 
 def _tanh_gelu(x: Array) -> Array:
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
 
 
 ENTRYWISE: dict[str, Callable[[Array], Array]] = {
@@ -97,7 +97,8 @@ def scaled(layer: Layer) -> Iterator[Form]:
 
 
 def _normalised(x: Array, mean: Array, variance: Array, epsilon: float, outside: bool) -> Array:
-    return (x - mean) / (np.sqrt(variance) + epsilon if outside else np.sqrt(variance + epsilon))
+    spread = np.sqrt(variance) + epsilon if outside else np.sqrt(variance + epsilon)
+    return np.asarray((x - mean) / spread)
 
 
 def _statistics(layer: Layer) -> Iterator[tuple[Label, Array, Array]]:
@@ -154,7 +155,7 @@ def norms(layer: Layer) -> Iterator[Form]:
 
 
 def dense(layer: Layer) -> Iterator[Form]:
-    """Yield a matrix product: its kernel as it is or transposed, its bias there or not, its inputs as people feed them."""
+    """Yield a matrix product: its kernel transposed or not, with and without bias, of inputs as people feed them."""
     weight, bias = layer.weights["weight"], layer.weights.get("bias")
     kernels: list[tuple[Label, Array]] = [({}, weight)]
     kernels += [({"kernel transposed": "transposed"}, weight.T)] if len(set(weight.shape)) == 1 else []
@@ -224,7 +225,7 @@ def embedding(layer: Layer) -> Iterator[Form]:
 
 
 def dropped(layer: Layer) -> Iterator[Form]:
-    """Yield an input as it is, and with the entries dropped that the output shows to be: all others are scaled alike."""
+    """Yield an input as it is, and without the entries that the output shows to be dropped, the others scaled alike."""
     x, out = layer.x, layer.out
     yield {"mode": "nothing dropped"}, x
     if x.shape == out.shape and (out == 0).any() and (out != 0).any():

@@ -79,8 +79,8 @@ def _ratio(couple: Couple, factor: float) -> str:
     outputs = couple.outputs(couple.sides[0], True)
     counts = {len(outputs[0]), outputs[0].size // outputs[0].shape[-1]}
     classes = outputs[0].shape[-1]
-    whole = [value if value > 1 else 1 / value for value in (factor,)][0]
-    if any(abs(whole - classes * m) < 1e-6 * whole for m in (1,)):
+    whole = factor if factor > 1 else 1 / factor
+    if abs(whole - classes) < 1e-6 * whole:
         return "batchmean" if classes not in counts else "reduction"
     sizes = {each.size for each in outputs} | {n * m for n in counts for m in (1, classes)}
     sizes |= {each.size // len(each) for each in outputs} | counts
@@ -102,7 +102,7 @@ def _cross_entropies(output: Array, targets: Array) -> Iterator[tuple[Label, flo
     classes = output.shape[-1]
     if targets.dtype.kind in "iu" and targets.shape == output.shape[:-1]:
         hot = np.eye(classes)[targets]
-    elif targets.shape == output.shape and output.min() >= 0 and output.max() <= 1 or targets.shape == output.shape:
+    elif targets.shape == output.shape:
         hot = targets.astype(np.float64)
     else:
         return
@@ -207,7 +207,8 @@ def _updated(
                 f"{sides[0]} moves {name} by {key} {x[key]}, {sides[1]} by {y[key]}, at step {len(ours)}",
             )
     known = {"beta1": "momentum", "beta2": "momentum", "epsilon": "Adam epsilon", "initial": "initial accumulator",
-             "decay": "decay coupling", "dampening": "momentum", "learning rate": _named("learning rate", len(ours))}  # fmt: skip
+             "decay": "decay coupling", "dampening": "momentum", 
+             "learning rate": _named("learning rate", len(ours))}  # fmt: skip
     for key in settings[0]:
         differs = (
             key in settings[1] and key not in ("clip", "optimizer") and not _alike(settings[0][key], settings[1][key])
@@ -225,7 +226,7 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _named(key: str, step: int) -> str:
-    """Return the trap: a rate that was the same at the first step is a schedule's; where epsilon stands is epsilon's."""
+    """Return the trap: of a rate that was the same at the first step, the schedule."""
     if key == "learning rate" and step > 1:
         return "schedule"
     return {"Adam epsilon placement": "Adam epsilon"}.get(key, key)

@@ -30,7 +30,9 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
         if stage.name not in PASSES:
             continue
         training, backward = PASSES[stage.name](first.name)
-        for key in dict.fromkeys(((training, False), (training, backward))):
+        outputs = report.stage("train mode" if training else "forward")
+        ahead = [(training, False)] if outputs.verdict == "divergent" else []
+        for key in dict.fromkeys((*ahead, (training, backward))):
             if key not in scenes:
                 scenes[key] = _scene(couple, *key)
             scene = scenes[key]
@@ -39,6 +41,8 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
             elif scene is not None:
                 _tell(stage, scene, couple, layout)
                 break
+        if first.name.startswith("draw ") and first.note.startswith("rates "):
+            stage.cause = str(Claim("dropout rate", first.note))
 
 
 def _lesson(couple: Couple) -> str:
@@ -76,8 +80,20 @@ def _tell(stage: Stage, scene: Scene, couple: Couple, layout: Layout) -> None:
     mode = "train" if scene.training else "eval"
     stage.where = f"{scene.where} ({mode} mode{', backward' if scene.backward else ''})"
     stage.origin = scene.origin
-    imaginary = "c" in (scene.left.dtype.kind, scene.right.dtype.kind)  # of which no formula knows
-    found = [] if imaginary else claims(scene, couple.sides, _weights(scene, couple, layout), couple.layouts.images)
+    stage.cause = "unknown"
+    if "c" in (scene.left.dtype.kind, scene.right.dtype.kind):
+        return  # of complex numbers no formula knows
+    try:
+        found = claims(scene, couple.sides, _weights(scene, couple, layout), couple.layouts.images)
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        ArithmeticError,
+    ) as error:  # layers that are not what they seem
+        stage.cause = f"unknown: the formulas do not read this layer ({type(error).__name__})"
+        return
     stage.cause = " | ".join(map(str, found[:MOST])) or "unknown"
 
 

@@ -267,14 +267,12 @@ def _rows(a: Fact, b: Fact) -> Iterator[Carry]:
     for channels in (c for c in range(2, out) if out % c == 0):
         pixels = out // channels
         for high in (size for size in range(1, pixels + 1) if pixels % size == 0):
-            image = (channels, high, pixels // high) if first else (high, pixels // high, channels)
-            turn = (1, 2, 0) if first else (2, 0, 1)
-            if len(a.shape) == 1:
-                split, order = image, turn
-            elif first:
-                split, order = (*image, a.shape[1]), (3, *turn)
-            else:
-                split, order = (a.shape[1], *image), (*(1 + axis for axis in turn), 0)
+            split: tuple[int, ...] = (channels, high, pixels // high) if first else (high, pixels // high, channels)
+            order: tuple[int, ...] = (1, 2, 0) if first else (2, 0, 1)
+            if len(a.shape) > 1 and first:
+                split, order = (*split, a.shape[1]), (3, *order)
+            elif len(a.shape) > 1:
+                split, order = (a.shape[1], *split), (*(1 + axis for axis in order), 0)
             yield Carry(a.name, b.name, a.own, split, order, b.own, a.trainable)
 
 

@@ -114,6 +114,8 @@ def _backward(couple: Couple, pairs: Sequence[Twin], training: bool) -> Scene | 
     """Return the layer nearest to the outputs whose incoming gradient agrees while that of what it read does not."""
     after: Twin | None = None
     for twin in reversed(pairs):
+        if _gaps(twin.left.outputs, twin.right.outputs, couple) > SAME:
+            continue  # what is not the same in the pass itself has no common gradient
         slopes = [[each for each in seen.slopes if each is not None] for seen in (twin.left, twin.right)]
         size = np.inf if len(slopes[0]) != len(slopes[1]) else _gaps(slopes[0], slopes[1], couple)
         if size > SAME:
@@ -156,9 +158,8 @@ def _index(calls: Sequence[Seen], wanted: Seen) -> int | None:
 
 
 def _named(twin: Twin, couple: Couple) -> dict[str, Array]:
-    return {
-        twin.name: first(array, couple, twin.left.kind) for array in twin.left.outputs[:1] if array.dtype.kind == "f"
-    }
+    array = twin.left.outputs[0] if twin.left.outputs else np.zeros(0)
+    return {twin.name: first(array, couple, twin.left.kind)} if array.dtype.kind == "f" else {}
 
 
 def _gaps(left: Sequence[Array], right: Sequence[Array], couple: Couple) -> float:

@@ -1,4 +1,4 @@
-"""What recurrent layers give, in NumPy, by PyTorch's weights: gates in each order, the reset before or after, biases."""
+"""What recurrent layers give, in NumPy, by PyTorch's weights: gates in any order, resets, biases."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ Weights = tuple[Array, Array, Array, Array]
 
 
 def recurrences(kind: str, x: Array, out: Array, w: dict[str, Array]) -> Iterator[tuple[dict[str, str], Array]]:
-    """Yield the outputs (N, T, H), or the last one (N, H), of one layer forward, set in the ways that people get wrong."""
+    """Yield the outputs (N, T, H), or the last (N, H), of one layer forward, set in the ways that people get wrong."""
     parts = [w.get(role) for role in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
     if parts[0] is None or parts[1] is None:
         return
@@ -32,7 +32,8 @@ def _changed(weights: Weights, count: int) -> Iterator[tuple[dict[str, str], Wei
     yield {}, weights
     for order in itertools.permutations(range(count)):
         if order != tuple(range(count)):
-            yield {"gate order": str(list(order))}, tuple(_blocks(each, order) for each in weights)  # type: ignore[misc]
+            a, b, c, d = (_blocks(each, order) for each in weights)
+            yield {"gate order": str(list(order))}, (a, b, c, d)
     width = keep.shape[1]
     turned = np.concatenate([block.T for block in np.split(keep, count)])
     yield {"kernel transposed": "of the state"}, (read, turned, one, two)
@@ -40,7 +41,7 @@ def _changed(weights: Weights, count: int) -> Iterator[tuple[dict[str, str], Wei
         flipped = np.concatenate([block.T for block in np.split(read, count)])
         yield {"kernel transposed": "of the input"}, (flipped, keep, one, two)
         yield {"kernel transposed": "both"}, (flipped, turned, one, two)
-    for name, a, b in (("twice", 2 * one, 2 * two), ("the first alone", one, 0 * two), ("the second alone", 0 * one, two),
+    for name, a, b in (("twice", 2 * one, 2 * two), ("the first alone", one, 0 * two), ("the second", 0 * one, two),
                        ("the first twice", 2 * one, two), ("the second twice", one, 2 * two),
                        ("joined", one + two, 0 * two), ("none", 0 * one, 0 * two)):  # fmt: skip
         yield {"double bias": name}, (read, keep, a, b)

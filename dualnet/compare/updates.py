@@ -26,13 +26,13 @@ def sgd(label: Label) -> Rule:
             share = 1.0 if at == 0 else 1.0 - label["dampening"]
             velocity = label["momentum"] * velocity + share * slope
         ahead = slopes[-1] + label["momentum"] * velocity if label["nesterov"] else velocity
-        return -label["learning rate"] * ahead
+        return np.asarray(-label["learning rate"] * ahead)
 
     return change
 
 
 def adam(label: Label) -> Rule:
-    """Return Adam's rule, its epsilon before or after the correction, corrected or not, by the largest square or not."""
+    """Return Adam's rule, its epsilon before or after the correction if any, by the largest square or not."""
 
     def change(slopes: Sequence[Array], weights: Sequence[Array]) -> Array:
         one, two = label["momentum"]
@@ -44,10 +44,10 @@ def adam(label: Label) -> Rule:
         count, used = len(slopes), most if label["amsgrad"] else square
         first, second = (1 - one**count, 1 - two**count) if label["bias correction"] else (1.0, 1.0)
         if label["Adam epsilon placement"] == "after the correction":
-            step = (mean / first) / (np.sqrt(used / second) + label["Adam epsilon"])
+            step: Array = (mean / first) / (np.sqrt(used / second) + label["Adam epsilon"])
         else:
             step = mean * np.sqrt(second) / first / (np.sqrt(used) + label["Adam epsilon"])
-        return -label["learning rate"] * step
+        return np.asarray(-label["learning rate"] * step)
 
     return change
 
@@ -57,9 +57,9 @@ def adagrad(label: Label) -> Rule:
 
     def change(slopes: Sequence[Array], weights: Sequence[Array]) -> Array:
         total = label["initial accumulator"] + sum(slope * slope for slope in slopes)
-        if label["epsilon placement"] == "under the root":
-            return -label["learning rate"] * slopes[-1] / np.sqrt(total + label["epsilon"])
-        return -label["learning rate"] * slopes[-1] / (np.sqrt(total) + label["epsilon"])
+        under = label["epsilon placement"] == "under the root"
+        root = np.sqrt(total + label["epsilon"]) if under else np.sqrt(total) + label["epsilon"]
+        return np.asarray(-label["learning rate"] * slopes[-1] / root)
 
     return change
 
@@ -74,7 +74,8 @@ def _axes(settings: Sequence[dict[str, Any]]) -> tuple[Callable[[Label], Rule], 
     rates = values("learning rate")
     if any("adagrad" in name for name in names):
         return adagrad, {"learning rate": rates, "initial accumulator": values("initial", 0.0, 0.1),
-                         "epsilon": values("epsilon"), "epsilon placement": ["beside the root", "under the root"]}  # fmt: skip
+                         "epsilon": values("epsilon"),
+                         "epsilon placement": ["beside the root", "under the root"]}  # fmt: skip
     if any("beta1" in each for each in settings):
         betas = [(s["beta1"], s["beta2"]) for s in settings if "beta1" in s]
         return adam, {"learning rate": rates, "momentum": list(dict.fromkeys(betas)),
@@ -116,15 +117,13 @@ def clippings(raw: Arrays, whole: float, limits: Sequence[float]) -> Iterator[tu
     yield {"clip kind": "none"}, raw
     for limit, epsilon in itertools.product(limits, (0.0, 1e-6)):
         said = {"clip epsilon": f"{epsilon:g}", "clip limit": f"{limit:g}"}
-        yield {"clip kind": "the norm of all", **said}, _each(raw, lambda g: min(1.0, limit / (whole + epsilon)))  # noqa: B023
-        yield {"clip kind": "each one's norm", **said}, _each(raw, lambda g: min(1.0, limit / (_norm(g) + epsilon)))  # noqa: B023
+        together = min(1.0, limit / (whole + epsilon))
+        yield {"clip kind": "the norm of all", **said}, {name: g * together for name, g in raw.items()}
+        single = {name: g * min(1.0, limit / (_norm(g) + epsilon)) for name, g in raw.items()}
+        yield {"clip kind": "each one's norm", **said}, single
     for limit in limits:
         cut = {name: np.clip(g, -limit, limit) for name, g in raw.items()}
         yield {"clip kind": "each entry", "clip limit": f"{limit:g}"}, cut
-
-
-def _each(raw: Arrays, factor: Callable[[Array], float]) -> Arrays:
-    return {name: g * factor(g) for name, g in raw.items()}
 
 
 def _norm(array: Array) -> float:

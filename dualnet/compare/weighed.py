@@ -1,6 +1,5 @@
 """Weighed: what explains a weight that differs: before any step, in what trains, or in how a step moved it."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,6 +8,7 @@ from dualnet.backends.draws import Array
 from dualnet.compare.couple import Couple
 from dualnet.compare.stage import Stage
 from dualnet.compare.traps import Claim
+from dualnet.compare.turns import turns
 from dualnet.compare.twins import gap, twins
 
 STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_variance")
@@ -34,7 +34,7 @@ def crossed(couple: Couple, stage: Stage, layout: Callable[[str, Array], Array])
     if ours.shape != theirs.shape:
         return
     left, right = layout(first.name, ours), layout(first.name, theirs)
-    for trap, said, there in _turns(left, couple.layouts.images):
+    for trap, said, there in turns(left, couple.layouts.images):
         if there.shape == right.shape and np.array_equal(there, right):
             yield Claim(trap, f"{first.name} of {couple.sides[1]} is that of {couple.sides[0]} {said}")
             return
@@ -43,41 +43,6 @@ def crossed(couple: Couple, stage: Stage, layout: Callable[[str, Array], Array])
         "weight edited",
         f"{wrong} of {left.size} numbers of {first.name} differ, by up to {np.abs(left - right).max():.2g}",
     )
-
-
-def _turns(weight: Array, images: frozenset[tuple[int, ...]]) -> Iterator[tuple[str, str, Array]]:
-    if weight.ndim > 1:
-        yield "kernel transposed", "with its two channel axes exchanged", weight.swapaxes(0, 1)
-    if weight.ndim == 4:
-        yield "spatial kernel transposed", "with height and width exchanged", weight.swapaxes(2, 3)
-    if weight.ndim > 2:
-        yield "kernel flipped", "mirrored", np.flip(weight, tuple(range(2, weight.ndim)))
-    for count in (3, 4) if weight.ndim == 2 else ():
-        if weight.shape[0] == count * weight.shape[1]:
-            blocks = [block.T for block in np.split(weight, count)]
-            yield "kernel transposed", "with each of its blocks transposed", np.concatenate(blocks)
-    if weight.ndim == 1:
-        yield "double bias", "taken twice", 2 * weight
-        yield "double bias", "halved", weight / 2
-    for axis, count in itertools.product(range(min(weight.ndim, 2)), (3, 4)):
-        if weight.shape[axis] % count == 0:
-            parts = np.split(weight, count, axis)
-            for order in itertools.permutations(range(count)):
-                turned = np.concatenate([parts[at] for at in order], axis)
-                if order != tuple(range(count)) and weight.shape[axis] // count > 1:
-                    yield "gate order", f"with its {count} blocks in the order {list(order)}", turned
-    for axis, (channels, *sizes) in itertools.product(range(min(weight.ndim, 2)), images):
-        if weight.ndim == 2 and channels * int(np.prod(sizes)) == weight.shape[axis]:
-            order = np.arange(weight.shape[axis])
-            there = np.moveaxis(order.reshape(channels, *sizes), 0, -1).ravel()
-            yield "flatten order", "flattened channels last", np.take(weight, there, axis)
-            back = np.moveaxis(order.reshape(*sizes, channels), -1, 0).ravel()
-            yield "flatten order", "flattened channels first", np.take(weight, back, axis)
-    for axis in range(min(weight.ndim, 2)):
-        for a, b in itertools.combinations(range(min(weight.shape[axis], 64)), 2):
-            order = np.arange(weight.shape[axis])
-            order[[a, b]] = b, a
-            yield "channels swapped", f"with places {a} and {b} of axis {axis} exchanged", np.take(weight, order, axis)
 
 
 def moved(couple: Couple, stage: Stage) -> Iterator[Claim]:

@@ -41,6 +41,9 @@ class Replay:
             raise UnsupportedError(msg)
         return found
 
+    def restore(self) -> None:
+        """Nothing to do: a recording does not move."""
+
     def load(self, weights: Mapping[str, Array]) -> None:
         """Go to where these weights were loaded. Raises ``WeightsError`` if they never were."""
         for base, known in zip(BASES, (self.start, self.off), strict=True):
