@@ -29,7 +29,6 @@ def certificate_of(model: Any, made: Ported, inputs: Any, *, training: bool = Tr
         strict=made.spec.origin == "torch",
         note="; ".join(made.notes),
     )
-    report.stages = [stage for stage in report.stages if stage.name != "loss"]  # a port has none of its own
     for stage in report.stages:
         if stage.skipped == "not asked for" and made.spec.clash:
             stage.skipped = "the port is of evaluation mode alone"

@@ -58,6 +58,8 @@ def certify(
     couple = Couple((left, right), labels, given(inputs), weights_from, steps, 0.0, channels, recipes, targets)
     report = Report(name, list(labels))
     for stage, rule in RULES.items():
+        if stage == "loss" and recipes is None:
+            continue
         start = time.perf_counter()
         if stage in ("train mode", "loss", "step", "state") and not training:
             made = Stage(stage, skipped="not asked for")
@@ -160,8 +162,6 @@ def gradients(couple: Couple, training: bool) -> Stage:
 
 def loss(couple: Couple, training: bool) -> Stage:
     """Compare the value of the recipes' losses, and their gradients."""
-    if couple.recipes is None:
-        return Stage("loss", skipped="no loss was given")
     first = {key: made[0] for key, made in couple.learned.items()}
     values: Made = {key: {"the loss": np.array([made.loss])} for key, made in first.items()}
     slopes: Made = {key: {n: a for n, a in made.raw.items() if n in couple.paired} for key, made in first.items()}

@@ -11,6 +11,7 @@ from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
 from dualnet.backends.recipe import Recipe
 from dualnet.compare.certify import _said, certify, given
 from dualnet.compare.report import Report
+from dualnet.compare.stage import Stage
 from dualnet.errors import DualnetError, SpecError, WeightsError, did_you_mean
 from dualnet.run.port import porter
 from dualnet.specs.carry import Carry
@@ -67,6 +68,8 @@ def check(
         msg = f"the models cannot be run on these inputs: {why}"
         raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
+    if recipes is None:
+        report.stages.append(Stage("loss", skipped="no loss was given: training is by a few steps of momentum"))
     return report
 
 
