@@ -29,7 +29,7 @@ def claims(
     """
     found = list(_by_formula(scene, sides, weights, images))
     found += [claim for claim in _by_settings(scene, sides) if claim.trap not in {each.trap for each in found}]
-    return found or [*_by_neighbours(scene, sides), *_by_values(scene, sides)]
+    return found or [*_by_values(scene, sides), *_by_neighbours(scene, sides)]
 
 
 def _by_settings(scene: Scene, sides: tuple[str, str]) -> Iterator[Claim]:
@@ -176,10 +176,21 @@ def _by_values(scene: Scene, sides: tuple[str, str]) -> Iterator[Claim]:
                 if gap(other.astype(name).astype(np.float64), made) <= FITS:
                     yield Claim("dtype cast", f"{side} rounds to {name} on the way")
                     return
-        size = float((right * right).sum())
-        factor = float((left * right).sum()) / size if size else 0.0
-        if factor and gap(left, factor * right) <= FITS:
-            yield Claim("scale", f"{sides[0]} gives {factor:.6g} times what {sides[1]} gives")
+        factor = _stretch(left, right)
+        if factor:
+            trap = "input scale" if all(name.startswith("input ") for name in scene.agreed) else "scale"
+            yield Claim(
+                trap, f"{sides[0]} gives {factor:.6g} times what {sides[1]} gives, up to a shift of each channel"
+            )
             return
     if gap(np.sort(left, axis=None).reshape(-1), np.sort(right, axis=None).reshape(-1)) <= FITS:
         yield Claim("flatten order", "both give the same numbers in another order")
+
+
+def _stretch(left: Array, right: Array) -> float:
+    """Return the one factor by which the left array is the right one, each channel shifted; 0 if there is none."""
+    axes = tuple(axis for axis in range(left.ndim) if axis != 1 or left.ndim == 1)
+    ours, theirs = (each - each.mean(axes, keepdims=True) for each in (left, right))
+    size = float((theirs * theirs).sum())
+    factor = float((ours * theirs).sum()) / size if size else 0.0
+    return factor if factor and gap(ours, factor * theirs) <= FITS else 0.0

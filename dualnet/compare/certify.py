@@ -17,6 +17,7 @@ from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
 from dualnet.compare.verdict import Finding
+from dualnet.compare.weighed import lone
 
 TWICE = "numbers that differ when it is run twice"  # as a recording says it
 RANDOM = ("train mode", "gradients", "loss", "step", "state")
@@ -251,7 +252,7 @@ def _unpaired(report: Report, couple: Couple, strict: bool, note: str) -> None:
     """Blame, or list, the weights without counterpart; one that no output depends on is listed."""
     try:
         alone = [(side, name) for side, names in couple.alone.items() for name in names]
-        matter = {(side, name) for side, name in alone if strict and _matters(couple, side, name)}
+        matter = {each for each in alone if strict and _matters(couple, *each)} or set(lone(couple))
     except Exception:
         return
     structure = report.stage("structure")

@@ -1,5 +1,6 @@
 """What a layer gives by each of the formulas that people mean by its name, in NumPy: by which one does a side go?"""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,7 @@ from scipy import special
 
 from dualnet.backends.draws import Array
 from dualnet.compare.sequences import recurrences
-from dualnet.compare.windows import convolutions, pools
+from dualnet.compare.windows import FILLS, convolutions, padded, pools
 
 Label = dict[str, str]
 Form = tuple[Label, Array]
@@ -121,8 +122,8 @@ def _statistics(layer: Layer) -> Iterator[tuple[Label, Array, Array]]:
                              for f in (parts.mean, parts.var))  # fmt: skip
                 yield {"groups": str(number)}, mean, var
         return
-    for first in range(1, x.ndim):
-        for over in {tuple(range(first, x.ndim)), (first,)}:
+    for first in range(x.ndim):
+        for over in sorted({tuple(range(first, x.ndim)), (first,)}):
             label = {"normalised axes": str(list(over))}
             mean = np.zeros_like(x) if layer.kind == "rms norm" else x.mean(over, keepdims=True)
             yield label, mean, ((x - mean) ** 2).mean(over, keepdims=True)
@@ -237,6 +238,15 @@ def dropped(layer: Layer) -> Iterator[Form]:
         yield label, np.where(kept, factor * x, 0.0)
 
 
+def padding(layer: Layer) -> Iterator[Form]:
+    """Yield an image with cells added on each side, of each mode."""
+    spare = [made - size for size, made in zip(layer.x.shape[2:], layer.out.shape[2:], strict=True)]
+    for sides in itertools.product(*[[(low, more - low) for low in range(more + 1)] for more in spare]):
+        for mode in FILLS if any(map(any, sides)) else ("zeros",):
+            if mode != "reflect" or all(max(each) < size for each, size in zip(sides, layer.x.shape[2:], strict=True)):
+                yield {"padding side": str(sides), "padding mode": mode}, padded(layer.x, sides, mode)
+
+
 def flattened(layer: Layer) -> Iterator[Form]:
     """Yield an image's entries in one row, channels first and channels last."""
     x = layer.x
@@ -260,6 +270,7 @@ FORMULAS: dict[str, Callable[[Layer], Iterator[Form]]] = {
     "dense": dense,
     "convolution": convolution,
     "embedding": embedding,
+    "pad": padding,
     "dropout": dropped,
     **dict.fromkeys(("lstm", "gru"), lambda layer: recurrences(layer.kind, layer.x, layer.out, layer.weights)),
     "flatten": flattened,

@@ -108,9 +108,12 @@ def _cross_entropies(output: Array, targets: Array) -> Iterator[tuple[Label, flo
         return
     with np.errstate(all="ignore"):
         total = output.sum(-1, keepdims=True)
-        logs: list[tuple[Label, Array]] = [({"from logits": "one softmax"}, special.log_softmax(output, -1))]
-        logs.append(({"from logits": "two"}, special.log_softmax(special.softmax(output, -1), -1)))
-        if (output > 0).all() and np.allclose(total, 1.0):
+        chances = bool((output > 0).all() and np.allclose(total, 1.0))
+        logs: list[tuple[Label, Array]] = [
+            ({"from logits": "two" if chances else "one softmax"}, special.log_softmax(output, -1)),
+            ({"from logits": "three" if chances else "two"}, special.log_softmax(special.softmax(output, -1), -1)),
+        ]
+        if chances:
             logs.append(({"from logits": "one softmax"}, np.log(output)))
             logs += [
                 ({"from logits": "one softmax", "loss epsilon": f"{e:g} added"}, np.log(output + e))
@@ -229,4 +232,4 @@ def _named(key: str, step: int) -> str:
     """Return the trap: of a rate that was the same at the first step, the schedule."""
     if key == "learning rate" and step > 1:
         return "schedule"
-    return {"Adam epsilon placement": "Adam epsilon"}.get(key, key)
+    return {"Adam epsilon placement": "epsilon placement"}.get(key, key)

@@ -54,7 +54,7 @@ def _lesson(couple: Couple) -> str:
 
 # What explains a weight that differs.
 OF_WEIGHTS: dict[str, Callable[[Couple, Stage, Layout], Iterable[Claim]]] = {
-    "structure": lambda couple, stage, layout: unlike(stage),
+    "structure": lambda couple, stage, layout: unlike(couple, stage),
     "weights": crossed,
     "step": lambda couple, stage, layout: () if stage.cause else moved(couple, stage),
     "state": lambda couple, stage, layout: () if stage.cause else moved(couple, stage),

@@ -69,7 +69,8 @@ def check(
         raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
     if recipes is None:
-        report.stages.append(Stage("loss", skipped="no loss was given: training is by a few steps of momentum"))
+        at = [stage.name for stage in report.stages].index("step")
+        report.stages.insert(at, Stage("loss", skipped="no loss was given: training is by a few steps of momentum"))
     return report
 
 

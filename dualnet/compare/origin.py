@@ -1,5 +1,6 @@
 """Origin: the first layer at which two live models part, in the order of a pass, and whether it begins there."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -144,12 +145,25 @@ def _alone(
 
 
 def _with(scene: Scene, alone: dict[str, list[Seen]]) -> Scene:
-    """Return the scene with the calls that one side alone makes there, which its place names where they are few."""
+    """Return the scene with the calls that one side alone makes there; its place names them, or what holds them."""
     scene.alone = alone
-    named = [f"{seen.path} of {side} alone" for side, calls in alone.items() for seen in calls]
-    if 0 < len(named) <= 2:
-        scene.where += f": {', '.join(named)}"
+    named = [(side, _common([seen.path for seen in calls if seen.kind not in JOINS])) for side, calls in alone.items()]
+    told = ", ".join(f"{path} of {side}" for side, path in named if path)
+    scene.where += f": {told}" if told else ""
     return scene
+
+
+JOINS = ("Add", "dropout", "identity")
+
+
+def _common(paths: Sequence[str]) -> str:
+    """Return the path of a single call, or the module that all of several lie in."""
+    if len(paths) < 2:
+        return "".join(paths)
+    mark = "/" if "/" in paths[0] else "."
+    parts = [path.split(mark) for path in paths]
+    shared = [row[0] for row in itertools.takewhile(lambda row: len(set(row)) == 1, zip(*parts, strict=False))]
+    return mark.join(shared)
 
 
 def _index(calls: Sequence[Seen], wanted: Seen) -> int | None:

@@ -16,13 +16,14 @@ STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_variance")
 NEAR = 1e-6
 
 
-def unlike(stage: Stage) -> Iterator[Claim]:
+def unlike(couple: Couple, stage: Stage) -> Iterator[Claim]:
     """Yield what trains on one side only."""
     for finding in stage.findings:
         if finding.verdict == "divergent" and finding.note.startswith("trained by"):
             trap = "buffer trained" if finding.name.endswith(STATISTICS) else "parameter frozen"
             yield Claim(trap, f"{finding.name} is {finding.note}")
             return
+    yield from _alone(couple)
 
 
 def crossed(couple: Couple, stage: Stage, layout: Callable[[str, Array], Array]) -> Iterator[Claim]:
@@ -77,36 +78,46 @@ def _statistic(couple: Couple, name: str) -> Iterator[Claim]:
 
 
 def _alone(couple: Couple) -> Iterator[Claim]:
-    """Yield a trained weight that only one side has: a bias, a copy of another weight, or what should be constant."""
-    sizes = [_training(couple, side) for side in couple.sides]
-    if sizes[0] == sizes[1]:
-        return  # both have weights that are not paired, as many
-    for side, more, less in zip(couple.sides, sizes, sizes[::-1], strict=True):
-        live = couple.live(side, "float64")
+    """Yield what a trained weight is that only one side has: a copy of another, a bias, or what should be constant."""
+    for side, name in lone(couple):
+        array = couple.live(side, "float64").other(name)
         held = couple.own[couple.sides[0]]
-        if more < less:
-            continue
-        for name in couple.alone[side]:
-            if name not in (*live.rest(), *live.trainable()):
-                continue
-            array = live.other(name)
-            twin = next((n for n, a in held.items() if n != name and array.ndim > 1 and _copy(a, array)), None)
-            if twin is not None:
-                yield Claim("tied weights split", f"{name} of {side} starts as a copy of {twin}, and trains by itself")
-                return
-            if name.rpartition("/")[2].rpartition(".")[2] in ("bias", "beta"):
-                yield Claim("bias dropped", f"only {side} has {name}")
-                return
-            if "." not in name and "/" not in name:
-                yield Claim("buffer trained", f"{name} trains in {side} only")
-                return
+        twin = next((n for n, a in held.items() if n != name and array.ndim > 1 and _copy(a, array)), None)
+        role = name.rpartition("/")[2].rpartition(".")[2]
+        if twin is not None:
+            yield Claim("tied weights split", f"{name} of {side} starts as a copy of {twin}, and trains by itself")
+        elif role.startswith("bias_hh"):
+            yield Claim("double bias", f"{name} of {side} trains, and has no counterpart")
+        elif role in ("bias", "beta"):
+            yield Claim("bias dropped", f"only {side} has {name}")
+        elif "." not in name and "/" not in name:
+            yield Claim("buffer trained", f"{name} trains in {side} only")
+        else:
+            yield Claim("layer missing", f"{name} trains in {side} only")
+        return
 
 
-def _training(couple: Couple, side: str) -> int:
-    """Return how many numbers train on a side that the other has no counterpart of."""
+def lone(couple: Couple) -> list[tuple[str, str]]:
+    """Return the trained weights, as (side, name), that one side has more of than the other.
+
+    Weights may go unpaired on both sides, such as those of attention written in two ways: then only what is left over
+    counts, if a single weight has just its size.
+    """
+    sizes = {side: dict(_trained(couple, side)) for side in couple.sides}
+    totals = {side: sum(found.values()) for side, found in sizes.items()}
+    side = max(totals, key=totals.__getitem__)
+    over = totals[side] - min(totals.values())
+    exact = [(side, name) for name, size in sizes[side].items() if size == over]
+    return exact or ([(side, name) for name in sizes[side]] if over and over == totals[side] else [])
+
+
+def _trained(couple: Couple, side: str) -> Iterator[tuple[str, int]]:
+    """Yield the weights of a side that train, matter to its outputs and have no counterpart, with their sizes."""
     live = couple.live(side, "float64")
-    trained = {*live.rest(), *live.trainable()}
-    return sum(live.other(name).size for name in couple.alone[side] if name in trained)
+    slopes = couple.evaluated[side, "float64"]["parameters"]
+    for name in couple.alone[side]:
+        if name in live.rest() or (name in live.trainable() and np.any(slopes[name])):
+            yield name, live.other(name).size
 
 
 def _copy(a: Array, b: Array) -> bool:
