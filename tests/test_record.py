@@ -143,7 +143,12 @@ def test_a_weight_left_over_is_told(tmp_path: Path) -> None:
     )
     assert kept.verdict == live.verdict == "divergent"
     assert kept.not_checked == live.not_checked
-    assert live.not_checked["unpaired"] == "weights without counterpart: 1.weight (torch (left))"
+    stage = live.stage("structure")
+    assert (stage.where, stage.cause.partition(";")[0]) == (
+        "1.weight",
+        "layer missing: 1.weight trains in torch (left) only",
+    )
+    assert kept.stage("structure").cause == stage.cause
 
 
 def test_what_was_recorded_of_the_faults_is_found(tmp_path: Path) -> None:

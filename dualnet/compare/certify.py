@@ -170,6 +170,12 @@ def loss(couple: Couple, training: bool) -> Stage:
     return Stage("loss", findings, note="the loss that was given, in training mode, and its gradients")
 
 
+def lossless(report: Report) -> None:
+    """List the stage of the loss as not checked: none was given."""
+    at = [stage.name for stage in report.stages].index("step")
+    report.stages.insert(at, Stage("loss", skipped="no loss was given: training is by a few steps of momentum"))
+
+
 def step(couple: Couple, training: bool) -> Stage:
     """Compare parameters and buffers after one update."""
     made = {key: trained.one for key, trained in couple.taught.items()}

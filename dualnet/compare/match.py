@@ -9,9 +9,8 @@ import numpy as np
 from dualnet.backends.draws import FIRST, LAST, Array, Arrays, Order
 from dualnet.backends.live import CHANNELS, Fact, Inputs, adapter, framework
 from dualnet.backends.recipe import Recipe
-from dualnet.compare.certify import _said, certify, given
+from dualnet.compare.certify import _said, certify, given, lossless
 from dualnet.compare.report import Report
-from dualnet.compare.stage import Stage
 from dualnet.errors import DualnetError, SpecError, WeightsError, did_you_mean
 from dualnet.run.port import porter
 from dualnet.specs.carry import Carry
@@ -69,8 +68,7 @@ def check(
         raise SpecError(msg)
     report.stage("structure").figures["matching"] = {carry.source: carry.target for carry in found.carries}
     if recipes is None:
-        at = [stage.name for stage in report.stages].index("step")
-        report.stages.insert(at, Stage("loss", skipped="no loss was given: training is by a few steps of momentum"))
+        lossless(report)
     return report
 
 

@@ -10,7 +10,7 @@ from dualnet import __version__
 from dualnet.backends import backend
 from dualnet.backends.draws import Draw
 from dualnet.backends.live import Live, adapter, framework
-from dualnet.compare.certify import TWICE, _said, certify, given
+from dualnet.compare.certify import TWICE, _said, certify, given, lossless
 from dualnet.compare.couple import Couple, _exact
 from dualnet.compare.match import Matching, _in_orders, _layouts, _out_orders, match
 from dualnet.compare.report import Report
@@ -216,6 +216,7 @@ def check_recordings(left: Recording, right: Recording, *, training: bool = True
         weights = report.stage("weights")
         weights.note = f"{len(weights.findings)} weights, both given those of {second.of}"
     report.stage("structure").figures["matching"] = second.matching
+    lossless(report)
     report.source = f"recorded: {_versions(left)}; {_versions(right)}"
     return report
 

@@ -140,15 +140,14 @@ def _sizes(value: Any) -> tuple[int, ...]:
 
 def _fact(row: Any) -> Fact:
     told = _kind(row, dict, "a weight")
-    if told.keys() != {"name", "kind", "role", "own", "order", "shape", "trainable"}:
+    if told.keys() != {"name", "kind", "role", "own", "order", "shape", "trainable", "framed"}:
         _refuse("a weight is not described as weights are")
     own, order, shape = (_sizes(told[name]) for name in ("own", "order", "shape"))
     if sorted(order) != list(range(len(own))) or math.prod(own) != math.prod(shape):
         _refuse("a weight's shape and axes do not fit")
-    _words([told[name] for name in ("name", "kind", "role")], "weights")
-    return Fact(
-        told["name"], told["kind"], told["role"], own, order, shape, _kind(told["trainable"], bool, "trainable")
-    )
+    _words([told[name] for name in ("name", "kind", "role", "framed")], "weights")
+    trainable = _kind(told["trainable"], bool, "trainable")
+    return Fact(told["name"], told["kind"], told["role"], own, order, shape, trainable, told["framed"])
 
 
 def _pass(row: Any) -> Pass:
