@@ -13,7 +13,8 @@ class Seen:
 
     ``kind`` and ``settings`` are in the common terms of ``backends/*/kinds.py``; ``weights`` are the layer's own, by
     the names that ``Live`` knows them by; ``slopes`` are the gradients of the pass's objective by ``outputs``, None
-    where there is none. ``inner`` says that other layers were called in it.
+    where there is none. ``inner`` says that other layers were called in it; ``before`` is the padding layer that this
+    one was joined with, if any.
     """
 
     path: str
@@ -24,6 +25,7 @@ class Seen:
     outputs: list[Array] = field(default_factory=list)
     slopes: list[Array | None] = field(default_factory=list)
     inner: bool = False
+    before: str = ""
 
 
 @dataclass

@@ -95,7 +95,7 @@ def _pad(layer: Any) -> dict[str, Any]:
 
 
 def _recurrent(layer: Any) -> dict[str, Any]:
-    found = {"bidirectional": False, "layers": 1, "units": layer.units, "biases": 1 if layer.use_bias else 0}
+    found = {"bidirectional": False, "layers": 1, "units": layer.units, "bias": layer.use_bias}
     return found | ({"reset after": bool(layer.reset_after)} if isinstance(layer, L.GRU) else {})
 
 

@@ -159,11 +159,12 @@ class KerasLive(Held):
                     value = loss(target, self._call(given, True))
             found = tape.gradient(value, [self.values[id(each)] for each in variables])
             found = [tf.zeros_like(v.value) if g is None else g for g, v in zip(found, variables, strict=True)]
-            found = [tf.convert_to_tensor(each) for each in found]
-            norm = float(tf.linalg.global_norm(found)) if found else 0.0
-            made = Learned(float(tf.reduce_sum(value)), norm, self._told(variables, found))
-            if self.optimizer is not None:
-                made.clipped = self._told(variables, self.optimizer._clip_gradients(found))
+            whole = [tf.convert_to_tensor(each) for each in found]
+            norm = float(tf.linalg.global_norm(whole)) if whole else 0.0
+            made = Learned(float(tf.reduce_sum(value)), norm, self._told(variables, whole))
+            if self.optimizer is not None:  # which is given rows of embeddings as Keras gives them, in pieces
+                clipped = [tf.convert_to_tensor(each) for each in self.optimizer._clip_gradients(found)]
+                made.clipped = self._told(variables, clipped)
                 made.settings = settings_of_optimizer(self.optimizer)
                 self.optimizer.apply(found, variables)
         made.weights = self.weights()

@@ -106,8 +106,7 @@ def _batch_norm(module: Any) -> dict[str, Any]:
 
 def _recurrent(module: Any) -> dict[str, Any]:
     both = {"bidirectional": module.bidirectional, "layers": module.num_layers, "units": module.hidden_size}
-    biases = 2 if module.bias else 0
-    return both | {"biases": biases} | ({"reset after": True} if isinstance(module, nn.GRU) else {})
+    return both | {"bias": module.bias} | ({"reset after": True} if isinstance(module, nn.GRU) else {})
 
 
 READ: dict[str, Callable[[Any], dict[str, Any]]] = {

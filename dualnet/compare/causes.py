@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dualnet.backends.draws import Array
+from dualnet.backends.draws import FIRST, Array
 from dualnet.compare.formulas import Form, Label, Layer, entrywise, flattened, forms
 from dualnet.compare.origin import Scene
 from dualnet.compare.traps import Claim, named_by_setting
@@ -154,9 +154,10 @@ def _by_neighbours(scene: Scene, sides: tuple[str, str]) -> Iterator[Claim]:
     """Yield a residual that one side leaves out, and calls that one side alone makes."""
     if scene.left.shape == scene.right.shape and scene.left.dtype.kind == "f":
         difference = scene.left - scene.right
-        for name, array in scene.agreed.items():
+        around = {seen.path: seen.outputs[0] for calls in scene.alone.values() for seen in calls if seen.outputs}
+        for name, array in (scene.agreed | around).items():
             for sign, has, lacks in ((1, *sides), (-1, *sides[::-1])):
-                if array.shape == difference.shape and gap(sign * array, difference) <= FITS:
+                if array.dtype.kind == "f" and _near(sign * array, difference):
                     yield Claim("residual missing", f"{has} adds the output of {name}, {lacks} does not")
                     return
     for side, calls in scene.alone.items():
@@ -185,6 +186,13 @@ def _by_values(scene: Scene, sides: tuple[str, str]) -> Iterator[Claim]:
             return
     if gap(np.sort(left, axis=None).reshape(-1), np.sort(right, axis=None).reshape(-1)) <= FITS:
         yield Claim("flatten order", "both give the same numbers in another order")
+
+
+def _near(array: Array, difference: Array) -> bool:
+    """Return whether an array is a difference, as it lies or with its channels first."""
+    orders = [tuple(range(array.ndim)), *([FIRST[array.ndim]] if array.ndim in FIRST else [])]
+    turned = [np.transpose(array, order) for order in orders]
+    return any(each.shape == difference.shape and gap(each, difference) <= FITS for each in turned)
 
 
 def _stretch(left: Array, right: Array) -> float:

@@ -41,6 +41,8 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
             elif scene is not None:
                 _tell(stage, scene, couple, layout)
                 break
+        if first.name == "draws" and stage.cause == "unknown":
+            stage.cause = str(Claim("layer missing", first.note))
         if first.name.startswith("draw ") and first.note.startswith("rates "):
             stage.cause = str(Claim("dropout rate", first.note))
 

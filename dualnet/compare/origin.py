@@ -95,6 +95,8 @@ def _at(couple: Couple, twin: Twin, training: bool, agreed: dict[str, Array], si
 
 def _forced(couple: Couple, twin: Twin, training: bool) -> float | None:
     """Return the gap of the right layer, run by itself on the left one's inputs (teacher forcing), if it can be."""
+    if twin.left.before or twin.right.before:
+        return None  # two layers are no single one
     try:
         given = [couple.layouts.laid(a, b) for a, b in zip(twin.left.inputs, twin.right.inputs, strict=True)]
         made = couple.live(couple.sides[1], "float64").replay(twin.right.path, given, training=training)
@@ -147,7 +149,10 @@ def _alone(
 def _with(scene: Scene, alone: dict[str, list[Seen]]) -> Scene:
     """Return the scene with the calls that one side alone makes there; its place names them, or what holds them."""
     scene.alone = alone
-    named = [(side, _common([seen.path for seen in calls if seen.kind not in JOINS])) for side, calls in alone.items()]
+    named = []
+    for side, calls in alone.items():
+        works = [seen.path for seen in calls if seen.kind not in JOINS]
+        named.append((side, _common(works or [seen.path for seen in calls])))
     told = ", ".join(f"{path} of {side}" for side, path in named if path)
     scene.where += f": {told}" if told else ""
     return scene

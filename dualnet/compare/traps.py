@@ -100,7 +100,6 @@ SETTINGS: dict[str, str] = {
     "ceil": "ceil mode",
     "pad counted": "pad counted",
     "bias": "bias dropped",
-    "biases": "double bias",
     "reset after": "reset placement",
     "mode": "interpolation",
     "align corners": "align corners",

@@ -31,8 +31,9 @@ class Twin:
 
     @property
     def name(self) -> str:
-        """The left path, and the right one where it is another."""
-        return self.left.path if self.left.path == self.right.path else f"{self.left.path} ({self.right.path})"
+        """The left path, and the right one where it is another; with the padding before it."""
+        ours, theirs = (f"{s.before}, {s.path}" if s.before else s.path for s in (self.left, self.right))
+        return ours if ours == theirs else f"{ours} ({theirs})"
 
 
 def twins(left: Sequence[Seen], right: Sequence[Seen]) -> list[Twin]:
@@ -44,7 +45,23 @@ def twins(left: Sequence[Seen], right: Sequence[Seen]) -> list[Twin]:
     found = _aligned(ours, theirs)
     kept = {id(seen.outputs) for twin in found for seen in (twin.left, twin.right)}
     merged = [_merged(side, kept) for side in (ours, theirs)]
-    return found if [len(side) for side in merged] == [len(ours), len(theirs)] else _aligned(*merged)
+    found = found if [len(side) for side in merged] == [len(ours), len(theirs)] else _aligned(*merged)
+    return [_stated(twin) if twin.left.kind in RECURRENT else twin for twin in found]
+
+
+RECURRENT = ("lstm", "gru", "rnn")
+
+
+def _stated(twin: Twin) -> Twin:
+    """Return a recurrent pair with the outputs that both sides give: all states, the last one, or both."""
+    shapes = [[_squeezed(array.shape) for array in seen.outputs] for seen in (twin.left, twin.right)]
+    common = [shape for shape in dict.fromkeys(shapes[0]) if shape in shapes[1]]
+    sides = []
+    for seen, own in zip((twin.left, twin.right), shapes, strict=True):
+        picked = [own.index(shape) for shape in common]
+        outputs, slopes = [seen.outputs[at] for at in picked], [seen.slopes[at] for at in picked]
+        sides.append(replace(seen, outputs=outputs, slopes=slopes) if common else seen)
+    return Twin(*sides)
 
 
 def _aligned(ours: Sequence[Seen], theirs: Sequence[Seen]) -> list[Twin]:
@@ -82,7 +99,8 @@ def _merged(calls: list[Seen], kept: set[int]) -> list[Seen]:
     held: Seen | None = None
     for seen in calls:
         if held is not None and _open(seen) and _same(held.outputs, seen.inputs):
-            made[-1] = replace(seen, inputs=held.inputs, settings=_padded(seen.settings, held.settings))
+            both = _padded(seen.settings, held.settings)
+            made[-1] = replace(seen, inputs=held.inputs, settings=both, before=held.path)
         else:
             made.append(seen)
         held = seen if seen.kind == "pad" and id(seen.outputs) not in kept else None

@@ -95,6 +95,8 @@ def where(fault: Fault, sound: Pair) -> set[str]:
     if fault.site in ("loss", "optimizer", "clip", "scheduler"):
         return set()
     inner = {"left": _left, "right": _right}[fault.side](fault.site, sound)
+    if (sound.name, fault.site) == ("transformer", "head"):
+        inner |= {"embed"}  # whose weight the head's is
     return {name for name in inner if name} or {"model"}
 
 
