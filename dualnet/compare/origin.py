@@ -172,8 +172,8 @@ def _common(paths: Sequence[str]) -> str:
 
 
 def _index(calls: Sequence[Seen], wanted: Seen) -> int | None:
-    """Return the number of a call; one that padding was merged into has outputs of its own still."""
-    return next((i for i, seen in enumerate(calls) if seen.outputs is wanted.outputs), None)
+    """Return the number of a call; of a pair either what was read or what was given may have been replaced."""
+    return next((i for i, s in enumerate(calls) if s.outputs is wanted.outputs or s.inputs is wanted.inputs), None)
 
 
 def _named(twin: Twin, couple: Couple) -> dict[str, Array]:

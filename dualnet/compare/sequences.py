@@ -34,6 +34,7 @@ def _changed(weights: Weights, count: int) -> Iterator[tuple[dict[str, str], Wei
         if order != tuple(range(count)):
             a, b, c, d = (_blocks(each, order) for each in weights)
             yield {"gate order": str(list(order))}, (a, b, c, d)
+            yield {"gate order": f"{list(order)}, but of the second bias"}, (a, b, c, two)
             yield {"gate order": f"{list(order)}, of kernels alone"}, (a, b, one, two)
             yield {"gate order": f"{list(order)}, of the input alone"}, (a, keep, one, two)
     width = keep.shape[1]
