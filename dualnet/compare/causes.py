@@ -80,7 +80,7 @@ def _by_formula(scene: Scene, sides: tuple[str, str], weights: dict[str, Array],
         if pairs:
             _, _, a, b = min(pairs, key=lambda row: row[:2])
             for trap in sorted(_differ(a, b), key=_rank):
-                mine, other = (label.get(trap, "as it should be") for label in (a, b))
+                mine, other = (label.get(trap, "the usual") for label in (a, b))
                 yield Claim(
                     _renamed(trap, scene, (mine, other)), f"{sides[0]} computes with {mine}, {sides[1]} with {other}"
                 )

@@ -23,7 +23,8 @@ def recurrences(kind: str, x: Array, out: Array, w: dict[str, Array]) -> Iterato
         for after in (True, False) if kind == "gru" else (True,):
             more = {} if after else {"reset placement": "before the product"}
             states = run(x, weights, after)
-            yield label | more, states if out.ndim == 3 else states[:, -1]
+            made = states if states.size == out.size else states[:, -1]
+            yield label | more, made.reshape(out.shape) if made.size == out.size else made
 
 
 def _changed(weights: Weights, count: int) -> Iterator[tuple[dict[str, str], Weights]]:
