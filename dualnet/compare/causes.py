@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualnet.backends.draws import FIRST, Array
-from dualnet.compare.formulas import Form, Label, Layer, entrywise, flattened, forms
+from dualnet.compare.formulas import Form, Label, Layer, entrywise, flattened, forms, head
 from dualnet.compare.origin import Scene
 from dualnet.compare.traps import Claim, named_by_setting
 from dualnet.compare.twins import gap
@@ -120,13 +120,14 @@ def _labels(layer: Layer, out: Array) -> list[Label]:
     """Return the labels of the formulas that give an output."""
     layer = replace(layer, out=out)
     try:
-        return [
-            label
-            for label, made in _all(layer)
-            if made.shape == out[: len(made)].shape and gap(made, out[: len(made)]) <= FITS
-        ]
+        return [label for label, made in _all(layer) if _gives(made, out)]
     except (KeyError, ValueError, IndexError, TypeError):  # a layer that is not what its kind says
         return []
+
+
+def _gives(made: Array, out: Array) -> bool:
+    part = head(out, made)
+    return made.shape == part.shape and gap(made, part) <= FITS
 
 
 def _all(layer: Layer) -> Iterator[Form]:

@@ -180,6 +180,11 @@ def _unrolled(layer: Layer) -> Iterator[tuple[str, Array]]:
             yield "channels first", np.moveaxis(x.reshape(len(x), *sizes, channels), 1 + rank, 1).reshape(x.shape)
 
 
+def head(out: Array, made: Array) -> Array:
+    """Return as many samples and channels of an output as a formula has made."""
+    return out[: len(made), : made.shape[1]] if min(out.ndim, made.ndim) > 2 else out[: len(made)]
+
+
 def inputs(x: Array) -> Iterator[tuple[Label, Array]]:
     """Yield an input as it is, through a narrower dtype, and with its channels turned round."""
     yield {}, x
@@ -192,16 +197,13 @@ def inputs(x: Array) -> Iterator[tuple[Label, Array]]:
 
 def _stretched(layer: Layer, product: Array, bias: Array | None) -> Iterator[Form]:
     """Yield a linear layer on its input times the one number that fits best."""
-    shift = (
-        np.zeros(1)
-        if bias is None
-        else bias.reshape(-1, *(1,) * (product.ndim - 2))
-        if product.ndim > 2 and layer.kind != "dense"
-        else bias
-    )
+    shift = np.zeros(1) if bias is None else bias
+    if bias is not None and layer.kind != "dense":
+        shift = bias[: product.shape[1]].reshape(-1, *(1,) * (product.ndim - 2))
+    out = head(layer.out, product)
     size = float((product * product).sum())
-    if size and product.shape == layer.out.shape:
-        factor = float((product * (layer.out - shift)).sum()) / size
+    if size and product.shape == out.shape:
+        factor = float((product * (out - shift)).sum()) / size
         yield {"input scale": f"times {factor:.6g}"}, product * factor + shift
 
 

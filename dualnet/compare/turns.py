@@ -9,19 +9,24 @@ from dualnet.backends.draws import Array
 
 # A trap, in words what was done, and the weight so.
 Turn = tuple[str, str, Array]
-MOST = 64  # rows of which any two may have changed places
 
 
-def turns(weight: Array, images: frozenset[tuple[int, ...]]) -> Iterator[Turn]:
-    """Yield a weight transposed, mirrored, its gates or rows in another order, counted twice."""
+def turns(weight: Array, there: Array, images: frozenset[tuple[int, ...]]) -> Iterator[Turn]:
+    """Yield a weight transposed, mirrored, its gates or rows in another order, counted twice.
+
+    ``there`` is what stands on the other side: of all rows only two that differ from it can have changed places.
+    """
     yield from _whole(weight)
     yield from _gates(weight)
     yield from _flattened(weight, images)
-    for axis in range(min(weight.ndim, 2)):
-        for a, b in itertools.combinations(range(min(weight.shape[axis], MOST)), 2):
+    for axis in range(min(weight.ndim, 2)) if weight.shape == there.shape else ():
+        rest = tuple(each for each in range(weight.ndim) if each != axis)
+        differ = np.flatnonzero((weight != there).any(rest))
+        if len(differ) == 2:
             places = np.arange(weight.shape[axis])
-            places[[a, b]] = b, a
-            yield "channels swapped", f"with places {a} and {b} of axis {axis} exchanged", np.take(weight, places, axis)
+            places[differ] = differ[::-1]
+            said = f"with places {differ[0]} and {differ[1]} of axis {axis} exchanged"
+            yield "channels swapped", said, np.take(weight, places, axis)
 
 
 def _whole(weight: Array) -> Iterator[Turn]:

@@ -35,7 +35,7 @@ def crossed(couple: Couple, stage: Stage, layout: Callable[[str, Array], Array])
     if ours.shape != theirs.shape:
         return
     left, right = layout(first.name, ours), layout(first.name, theirs)
-    for trap, said, there in turns(left, couple.layouts.images):
+    for trap, said, there in turns(left, right, couple.layouts.images):
         if there.shape == right.shape and np.array_equal(there, right):
             yield Claim(trap, f"{first.name} of {couple.sides[1]} is that of {couple.sides[0]} {said}")
             return

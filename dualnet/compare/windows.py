@@ -60,11 +60,12 @@ def convolved(
 
 
 def convolutions(
-    x: Array, out: Array, w: dict[str, Array], settings: dict[str, Any], *, brief: bool = False
+    x: Array, out: Array, w: dict[str, Array], settings: dict[str, Any], *, brief: bool = False, most: int = 8
 ) -> Iterator[tuple[dict[str, str], Array]]:
     """Yield what a convolution gives that is set, or whose kernel lies, in one of the ways that people get wrong.
 
-    ``brief``: only paddings, strides and dilations that give outputs of the size of ``out``.
+    ``brief``: only paddings, strides and dilations that give outputs of the size of ``out``. The first ``most`` output
+    channels tell, where groups do not part them.
     """
     weight, bias = w["weight"], w.get("bias")
     kernel, rank = weight.shape[2:], weight.ndim - 2
@@ -73,7 +74,9 @@ def convolutions(
         set_ = {"padding side": str(around), "padding mode": mode, "stride": str(stride), "dilation": str(wide)}
         for name, own, shift in _kernels(weight, bias, rank):
             if not (brief and name) and own.shape[1] * groups == x.shape[1]:
-                yield set_ | name, convolved(padded(x, around, mode), own, shift, stride, wide, groups)
+                count = len(own) if groups > 1 else most
+                cut = None if shift is None else shift[:count]
+                yield set_ | name, convolved(padded(x, around, mode), own[:count], cut, stride, wide, groups)
 
 
 def _kernels(weight: Array, bias: Array | None, rank: int) -> Iterator[tuple[dict[str, str], Array, Array | None]]:
