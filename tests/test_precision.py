@@ -38,7 +38,9 @@ NET = S.Spec(
 )
 
 
-@pytest.mark.parametrize("name", SIXTEEN)
+@pytest.mark.parametrize(
+    "name", [each if "bfloat" in each else pytest.param(each, marks=pytest.mark.slow) for each in SIXTEEN]
+)
 def test_the_ladder_in_sixteen_bits(name: str) -> None:
     sides = (Side(each, each, NET) for each in ("torch", "keras"))
     report = climb(Pair(*sides, dtype=name), Climb(QUICK, steps=5, dtype=name))

@@ -62,9 +62,9 @@ def test_no_sound_pair_is_blamed(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("fault", SOME, ids=str)
-def test_a_fault_is_detected(fault: Fault) -> None:
+def test_a_fault_is_detected_located_and_named(fault: Fault) -> None:
     row = tried(fault)
-    assert (row["outcome"], row["in stage"]) == ("detected", True), row
+    assert (row["outcome"], row["in stage"], row["located"], row["named"]) == ("detected", True, True, True), row
 
 
 @pytest.mark.slow

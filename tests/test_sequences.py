@@ -128,6 +128,7 @@ TEXT = S.Spec(
 )
 
 
+@pytest.mark.slow
 def test_a_model_of_words_agrees_on_every_stage() -> None:
     report = dualnet.check(TEXT, stages=("structure", "forward", "gradients", "step", "init"))
     assert report.agrees, report.to_json()

@@ -123,7 +123,10 @@ KERAS: dict[str, list[dict[str, Any]]] = {
 
 
 def cases(table: dict[str, list[dict[str, Any]]]) -> list[Any]:
-    return [pytest.param(name, row, id=f"{name}-{at}") for name, rows in table.items() for at, row in enumerate(rows)]
+    """Return a row for each set of arguments; the fast tests take every second one."""
+    every = [(name, at, row) for name, rows in table.items() for at, row in enumerate(rows)]
+    slow = [pytest.mark.slow]
+    return [pytest.param(name, row, id=f"{name}-{at}", marks=slow if at % 2 else []) for name, at, row in every]
 
 
 def close(found: Arrays, expected: Arrays) -> None:

@@ -37,6 +37,11 @@ def with_optimizer(spec: Spec, flavour: str, name: str) -> Spec:
     return replace(spec, training=replace(spec.training, optimizer=optimizer))
 
 
+def is_slow(case: dict[str, Any]) -> bool:
+    """Return whether a test is for `make test-all`: of the convolutional network, all but Adam."""
+    return case.get("network") == "fashion_cnn" and case["name"] != "Adam"
+
+
 @pytest.mark.parametrize(("network", "flavour", "name"), CASES)
 def test_both_sides_stay_together(network: str, flavour: str, name: str) -> None:
     spec = with_optimizer(zoo.load(network), flavour, name)

@@ -300,8 +300,7 @@ def _unsteady(report: Report, couple: Couple) -> None:
             found = Finding("outputs", "unstable", note=note)
             stage = report.stage("forward")
             stage.findings, stage.where, stage.cause = [found], found.name, note
-            for name in RANDOM:
-                kept = report.stage(name)
+            for kept in (stage for stage in report.stages if stage.name in RANDOM):
                 kept.findings, kept.where, kept.cause, kept.skipped = [], "", "", kept.skipped or note
             return
 
