@@ -33,7 +33,8 @@ COMMON = "--json --seed --device --dtype --threads --torch-python --keras-python
 WORDS = {
     "parity": "spec --against --stages --steps --seeds --epochs --limit --out",
     "port": "model --input --to --out --kwargs --weights --partial --force --no-check",
-    "check": "left right --input --kwargs-left --kwargs-right --weights-from --table --save-table --matching --stages --out",
+    "check": "left right --input --kwargs-left --kwargs-right --weights-from --table --save-table --matching --stages "
+    "--out",
     "record": "model --out --input --from --kwargs --weights --table --as-is",
     "emit": "spec --to --out",
     "train": "spec --backend --epochs --batch-size --learning-rate --clip-norm --clip-value --augment --tensorboard "
