@@ -20,6 +20,11 @@ SPEC = network()
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
+def is_slow(case: dict[str, Any]) -> bool:
+    """Return whether a test is for `make test-all`: of every second fault."""
+    return case.get("fault") in FAULTS[1::2]
+
+
 class Remembering(Here):
     """Sessions here, opened once for all faults that leave the model as it is."""
 

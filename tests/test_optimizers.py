@@ -136,6 +136,11 @@ FLAVOURS = {"torch": TORCH, "keras": KERAS, "neither": NEITHER}
 ROWS = {f"{flavour}-{name}": row for flavour, rows in FLAVOURS.items() for name, row in rows.items()}
 
 
+def is_slow(case: dict[str, Any]) -> bool:
+    """Return whether a test is for `make test-all`: of every second row."""
+    return case.get("trained") in list(ROWS)[1::2]
+
+
 class Trained:
     """One optimizer after 50 steps on both frameworks, and what it was after 25."""
 
