@@ -125,3 +125,4 @@ def test_the_page_counts_what_was_found() -> None:
     assert "| epsilon | 1 / 1 / 0 / 2 | refused |" in made
     assert "detected: 1 of 2 (50.0 %)" in made
     assert "- epsilon: mlp, right, norm" in made
+    assert "- not in this run: resnet, depthwise, lstm" in made
