@@ -118,20 +118,44 @@ class Held:
     """A model's variables by the source's names: the half of ``Live`` that is the same in every framework."""
 
     dtype: str
+    variables: Mapping[str, Any]
     held: dict[str, tuple[Any, Carry | None]]
+    watched: list[Seen] | None = None
     others: dict[str, tuple[Any, Array]]
     slopes: dict[str, Any]
     velocities: dict[str, Any]
 
     def hold(self, variables: Mapping[str, Any], carries: Sequence[Carry] | None, find: Any) -> None:
         """Name the variables: by their carries, or by their own names where there are none."""
-        self.slopes, self.velocities = {}, {}
+        self.variables, self.slopes, self.velocities = variables, {}, {}
         if carries is None:
             self.held = {name: (variable, None) for name, variable in variables.items()}
         else:
             self.held = {carry.source: (find(carry.target), carry) for carry in carries}
         known = {id(variable) for variable, _ in self.held.values()}
         self.others = {n: (v, np.array(self.read(v))) for n, v in variables.items() if id(v) not in known}
+
+    def names(self) -> dict[int, str]:
+        """Return each variable's name, by id: the source's where it has one, else its own."""
+        own = {id(variable): name for name, variable in self.variables.items()}
+        return own | {id(variable): name for name, (variable, _) in self.held.items()}
+
+    def other(self, name: str) -> Array:
+        """Return a weight by the model's own name: one of ``rest``, say."""
+        return np.array(self.read(self.variables[name]))
+
+    def run(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> Run:
+        """Make one pass."""
+        raise NotImplementedError
+
+    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
+        """Make one pass; return every call of a layer in it, in the order in which they end."""
+        self.watched = []
+        try:
+            self.run(inputs, training=training, like=like)
+            return self.watched
+        finally:
+            self.watched = None
 
     def restore(self) -> None:
         """Put what has no name of the source back to what it was."""

@@ -11,10 +11,10 @@ from dualnet.backends.draws import Array
 class Seen:
     """One call of a layer. Arrays lie as the layer itself holds them.
 
-    ``kind`` and ``settings`` are in the common terms of ``backends/*/kinds.py``; ``weights`` are the layer's own, by
-    the names that ``Live`` knows them by; ``slopes`` are the gradients of the pass's objective by ``outputs``, None
-    where there is none. ``inner`` says that other layers were called in it; ``before`` is the padding layer that this
-    one was joined with, if any.
+    ``kind`` and ``settings`` are in the common terms of ``backends/*/kinds.py``; ``weights`` are the names of its
+    own weights by role, PyTorch's word for it. ``slopes`` are the gradients of the pass's objective by ``outputs``, or
+    None where there is none. ``inner`` says that other layers were called in it; ``before`` is the padding layer that
+    this one was joined with, if any.
     """
 
     path: str

@@ -7,17 +7,13 @@ import keras
 import numpy as np
 
 from dualnet.backends.draws import Arrays, Order
-from dualnet.backends.keras.kinds import kind_of
+from dualnet.backends.keras.kinds import ROLES, kind_of
 from dualnet.backends.keras.live import KerasLive, named, variable
-from dualnet.backends.keras.weights import VARIABLES
 from dualnet.backends.live import Fact, Inputs
 from dualnet.errors import WeightsError, did_you_mean
 from dualnet.specs.carry import Carry
 
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-
-ROLES = {theirs: ours for ours, theirs in VARIABLES.items()}
-ROLES |= {"kernel": "weight", "embeddings": "weight", "scale": "weight", "alpha": "weight"}
 
 
 def live(model: Any, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> KerasLive:

@@ -38,6 +38,9 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (L.ELU, "elu"),
     (L.Softmax, "softmax"),
 )
+# A variable of Keras → its role, by PyTorch's name.
+ROLES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
+         "kernel": "weight", "embeddings": "weight", "scale": "weight", "alpha": "weight"}  # fmt: skip
 NAMES = {"leaky_relu": "leaky relu", "log_softmax": "log softmax", "hard_silu": "hard silu", "hard_swish": "hard silu",
          "hard_sigmoid": "hard sigmoid", "swish": "silu", "linear": "identity"}  # fmt: skip
 

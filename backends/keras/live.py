@@ -19,7 +19,6 @@ from dualnet.backends.keras.watch import array, layer_at, watching
 from dualnet.backends.keras.wide import wide
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.recipe import Learned, Recipe
-from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
 
@@ -43,7 +42,6 @@ class KerasLive(Held):
     ) -> None:
         exact()
         self.model, self.dtype, self.flat = model, dtype, flat
-        self.watched: list[Seen] | None = None
         self.orders = (in_orders, out_orders, draw_orders)
         self.by_mode = {False: out_orders, True: training_orders or out_orders}
         self.variables = named(model)
@@ -93,7 +91,7 @@ class KerasLive(Held):
         """Make one pass; see ``Live.run``."""
         self.orders = (self.orders[0], self.by_mode[training], self.orders[2])
         draws = Draws(step, like, self.orders[2], self.orders[0])
-        watched = watching(self.model, self._names()) if self.watched is not None else nullcontext()
+        watched = watching(self.model, self.names()) if self.watched is not None else nullcontext()
         with precision(self.dtype), self._wide(), self._lent(), shared(draws), tf.GradientTape() as tape:
             given, floats = self._given(inputs)
             tape.watch(list(floats.values()))
@@ -114,19 +112,6 @@ class KerasLive(Held):
             "lost": draws.lost,
         }
         return made
-
-    def other(self, name: str) -> Array:
-        """Return a weight by the model's own name: one of ``rest``, say."""
-        return np.array(self.read(self.variables[name]))
-
-    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
-        """Make one pass; return every call of a layer in it, in the order in which they end."""
-        self.watched = []
-        try:
-            self.run(inputs, training=training, like=like)
-            return self.watched
-        finally:
-            self.watched = None
 
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Return what the layer at a path gives by itself for arrays as it holds them."""
@@ -163,10 +148,8 @@ class KerasLive(Held):
             norm = float(tf.linalg.global_norm(whole)) if whole else 0.0
             made = Learned(float(tf.reduce_sum(value)), norm, self._told(variables, whole))
             if self.optimizer is not None:  # which is given rows of embeddings as Keras gives them, in pieces
-                clipped = [tf.convert_to_tensor(each) for each in self.optimizer._clip_gradients(found)]
-                made.clipped = self._told(variables, clipped)
                 made.settings = settings_of_optimizer(self.optimizer)
-                self.optimizer.apply(found, variables)
+                made.clipped = self._told(variables, _applied(self.optimizer, found, variables))
         made.weights = self.weights()
         return made
 
@@ -174,10 +157,6 @@ class KerasLive(Held):
         names = {id(variable): name for name, (variable, _) in self.held.items()}
         pairs = [(names[id(v)], g) for v, g in zip(variables, slopes, strict=True) if id(v) in names]
         return {name: np.array(self._back(name, self.array(slope))) for name, slope in pairs}
-
-    def _names(self) -> dict[int, str]:
-        own = {id(variable): name for name, variable in self.variables.items()}
-        return own | {id(variable): name for name, (variable, _) in self.held.items()}
 
     def _wide(self) -> Any:
         return wide(self.model.variable_dtype) if self.dtype == "float64" else nullcontext()
@@ -241,6 +220,19 @@ class KerasLive(Held):
                 for tensor in _symbols(layer):
                     stack.enter_context(swapped(tensor, _dtype=self.dtype))
             yield
+
+
+def _applied(optimizer: Any, found: list[Any], variables: list[Any]) -> list[Any]:
+    """Let an optimizer update; return the gradients as it clipped them."""
+    clipped, own = list(found), optimizer._clip_gradients
+
+    def clip(slopes: list[Any]) -> list[Any]:
+        clipped[:] = own(slopes)
+        return list(clipped)
+
+    with swapped(optimizer, _clip_gradients=clip):
+        optimizer.apply(found, variables)
+    return [tf.convert_to_tensor(each) for each in clipped]
 
 
 def handed(model: Any, inputs: list[Any]) -> list[Any]:

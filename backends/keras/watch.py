@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dualnet.backends.draws import Array
 from dualnet.backends.keras.draws import swapped
-from dualnet.backends.keras.kinds import function_of, fused, kind_of, settings_of
+from dualnet.backends.keras.kinds import ROLES, function_of, fused, kind_of, settings_of
 from dualnet.backends.live import flattened
 from dualnet.backends.watch import Calls, Seen
 
@@ -46,7 +46,7 @@ def watching(root: Any, names: dict[int, str]) -> Iterator[Calls]:
         if layer is root or id(layer) not in paths:
             return own(layer, *args, **kwargs)
         path, start, function = paths[id(layer)], len(calls.seen), fused(layer)
-        known = {each.name: names[id(each)] for each in _own(layer) if id(each) in names}
+        known = {ROLES.get(v.name, v.name): names[id(v)] for v in _own(layer) if id(v) in names}
         seen = Seen(path, kind_of(layer), settings_of(layer, kwargs.get("training")), known)
 
         def activation(x: Any) -> Any:

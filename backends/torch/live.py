@@ -17,7 +17,6 @@ from dualnet.backends.torch.device import stored
 from dualnet.backends.torch.draws import Shared
 from dualnet.backends.torch.kinds import settings_of_optimizer
 from dualnet.backends.torch.watch import replayed, watching
-from dualnet.backends.watch import Seen
 from dualnet.specs.carry import Carry
 from dualnet.specs.program import leaves, replaced
 
@@ -38,7 +37,6 @@ class TorchLive(Held):
     ) -> None:
         self.dtype, self.orders = dtype, (in_orders, out_orders, draw_orders)
         self.still: set[int] = set()
-        self.watched: list[Seen] | None = None
         self.module = _cast(copy.deepcopy(module), stored(precision(dtype)))
         self.named = named(self.module)
         self.hold(self.named, carries, self.named.__getitem__)
@@ -90,19 +88,6 @@ class TorchLive(Held):
         self.still = self._refused(inputs, training)
         return self._pass(inputs, *options)
 
-    def other(self, name: str) -> Array:
-        """Return a weight by the model's own name: one of ``rest``, say."""
-        return np.array(self.array(self.named[name]))
-
-    def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
-        """Make one pass; return every call of a module in it, in the order in which they end."""
-        self.watched = []
-        try:
-            self.run(inputs, training=training, like=like)
-            return self.watched
-        finally:
-            self.watched = None
-
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Return what the module at a path gives by itself for arrays as it holds them."""
         self.module.train(training)
@@ -153,10 +138,6 @@ class TorchLive(Held):
         slopes = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in trained}
         return {name: np.array(self._back(name, self.array(slope))) for name, slope in slopes.items()}
 
-    def _names(self) -> dict[int, str]:
-        own = {id(tensor): name for name, tensor in self.named.items()}
-        return own | {id(tensor): name for name, (tensor, _) in self.held.items()}
-
     def _refused(self, inputs: Inputs, training: bool) -> set[int]:
         """Return the numbers of the inputs by which torch refuses to differentiate: a loss's target, say."""
         every, refused = set(self._given(inputs)[1]), set()
@@ -174,7 +155,7 @@ class TorchLive(Held):
         draws = Draws(step, like, self.orders[2], self.orders[0])
         given, floats = self._given(inputs)
         self.module.train(training)
-        watched = watching(self.module, self._names()) if self.watched is not None else nullcontext()
+        watched = watching(self.module, self.names()) if self.watched is not None else nullcontext()
         with ready(self.dtype), Shared(draws, self.dtype), torch.set_grad_enabled(gradients), watched as calls:
             args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
             given_back = self.module(*args, **{name: given[name] for name in given if isinstance(name, str)})

@@ -17,7 +17,7 @@ from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
 from dualnet.compare.verdict import Finding
-from dualnet.compare.weighed import lone
+from dualnet.compare.weighed import lone, matters
 
 TWICE = "numbers that differ when it is run twice"  # as a recording says it
 RANDOM = ("train mode", "gradients", "loss", "step", "state")
@@ -258,7 +258,7 @@ def _unpaired(report: Report, couple: Couple, strict: bool, note: str) -> None:
     """Blame, or list, the weights without counterpart; one that no output depends on is listed."""
     try:
         alone = [(side, name) for side, names in couple.alone.items() for name in names]
-        matter = {each for each in alone if strict and _matters(couple, *each)} or set(lone(couple))
+        matter = {each for each in alone if strict and matters(couple, *each)} or set(lone(couple))
     except Exception:
         return
     structure = report.stage("structure")
@@ -269,14 +269,6 @@ def _unpaired(report: Report, couple: Couple, strict: bool, note: str) -> None:
     first = structure.first("divergent")
     structure.where, structure.cause = (first.name, first.note) if first else ("", "")
     structure.note += f"; {note}" if note else ""
-
-
-def _matters(couple: Couple, side: str, name: str) -> bool:
-    """Return whether a weight trains and the outputs depend on it."""
-    live = couple.live(side, "float64")
-    if name not in live.trainable():
-        return name in live.rest()
-    return bool(np.any(couple.evaluated[side, "float64"]["parameters"][name]))
 
 
 def _unshared(report: Report, couple: Couple) -> None:

@@ -12,7 +12,7 @@ from dualnet.backends.live import Inputs, Live, Run
 from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.compare.stage import judged
-from dualnet.compare.twins import Layouts
+from dualnet.compare.twins import Layouts, Twin, twins
 from dualnet.compare.verdict import Finding, Four
 from dualnet.run.train import nudged
 from dualnet.specs.draw import uniform
@@ -50,6 +50,7 @@ class Couple:
     targets: Any = None
     opened: dict[tuple[str, str], Live] = field(default_factory=dict)
     seen: dict[tuple[str, bool], list[Seen]] = field(default_factory=dict)
+    paired_calls: dict[bool, list[Twin]] = field(default_factory=dict)
     started: set[tuple[str, str]] = field(default_factory=set)
 
     def live(self, side: str, dtype: str) -> Live:
@@ -213,6 +214,12 @@ class Couple:
             self.seen[side, training] = live.watch(self._given("float64"), training=training, like=like)
             self.started.discard((side, "float64"))
         return self.seen[side, training]
+
+    def twins(self, training: bool) -> list[Twin]:
+        """Return the calls of one pass in pairs."""
+        if training not in self.paired_calls:
+            self.paired_calls[training] = twins(*(self.watched(side, training) for side in self.sides))
+        return self.paired_calls[training]
 
     def outputs(self, side: str, training: bool) -> list[Array]:
         """Return what a side gives in float64, in the left one's order."""

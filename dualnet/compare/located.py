@@ -1,6 +1,7 @@
 """Located: into every stage that diverges, where the two models part, whether it begins there, and what explains it."""
 
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 
 from dualnet.backends.draws import Array
 from dualnet.compare.causes import claims
@@ -19,6 +20,7 @@ MOST = 3  # claims told of one place: the first is the likeliest, the others may
 def locate(report: Report, couple: Couple, layout: Layout) -> None:
     """Fill in ``where``, ``origin`` and ``cause`` of the stages of passes."""
     scenes: dict[tuple[bool, bool], Scene | str | None] = {}
+    lesson = cache(partial(_lesson, couple))
     for stage in report.stages:
         first = stage.first("divergent")
         if first is None:
@@ -26,7 +28,7 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
         if stage.name in OF_WEIGHTS:
             stage.cause = " | ".join(map(str, OF_WEIGHTS[stage.name](couple, stage, layout))) or stage.cause
         if not stage.cause and stage.name in ("loss", "step", "state") and couple.recipes is not None:
-            stage.cause = _lesson(couple)
+            stage.cause = lesson()
         if stage.name not in PASSES:
             continue
         training, backward = PASSES[stage.name](first.name)
@@ -105,9 +107,4 @@ def _weights(scene: Scene, couple: Couple, layout: Layout) -> dict[str, Array]:
         return {}
     start, seen = couple.start[couple.sides[0]], scene.twin.left
     held = {name: start[name] for name in seen.weights.values() if name in start}
-    found = {role: layout(name, held[name].astype("float64")) for role, name in seen.weights.items() if name in held}
-    return {ROLES.get(role, role): array for role, array in found.items()}
-
-
-ROLES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-         "moving_variance": "running_var", "embeddings": "weight"}  # fmt: skip
+    return {role: layout(name, held[name].astype("float64")) for role, name in seen.weights.items() if name in held}

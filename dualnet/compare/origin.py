@@ -10,7 +10,7 @@ from dualnet.backends.draws import FIRST, Array
 from dualnet.backends.watch import Seen
 from dualnet.compare.couple import Couple
 from dualnet.compare.tolerance import SAME
-from dualnet.compare.twins import Twin, gap, twins
+from dualnet.compare.twins import Twin, gap
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Scene:
 def origin(couple: Couple, training: bool, backward: bool = False) -> Scene | None:
     """Return where the sides part in one pass, or nothing where no layer shows it."""
     ours, theirs = (couple.watched(side, training) for side in couple.sides)
-    pairs = twins(ours, theirs)
+    pairs = couple.twins(training)
     return _backward(couple, pairs, training) if backward else _forward(couple, pairs, ours, theirs, training)
 
 

@@ -9,7 +9,7 @@ from dualnet.compare.couple import Couple
 from dualnet.compare.stage import Stage
 from dualnet.compare.traps import Claim
 from dualnet.compare.turns import turns
-from dualnet.compare.twins import gap, twins
+from dualnet.compare.twins import gap
 
 STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_variance")
 # Two float32 numbers that are one, up to the rounding of a copy; and ratios of sums, taken in float64.
@@ -58,8 +58,7 @@ def moved(couple: Couple, stage: Stage) -> Iterator[Claim]:
 
 def _statistic(couple: Couple, name: str) -> Iterator[Claim]:
     sides = couple.sides
-    pairs = twins(*(couple.watched(side, True) for side in sides))
-    twin = next((each for each in pairs if name in each.left.weights.values()), None)
+    twin = next((each for each in couple.twins(True) if name in each.left.weights.values()), None)
     if twin is None:
         return
     kept = [seen.settings.get("momentum") for seen in (twin.left, twin.right)]
@@ -113,11 +112,17 @@ def lone(couple: Couple) -> list[tuple[str, str]]:
 
 def _trained(couple: Couple, side: str) -> Iterator[tuple[str, int]]:
     """Yield the weights of a side that train, matter to its outputs and have no counterpart, with their sizes."""
-    live = couple.live(side, "float64")
-    slopes = couple.evaluated[side, "float64"]["parameters"]
     for name in couple.alone[side]:
-        if name in live.rest() or (name in live.trainable() and np.any(slopes[name])):
-            yield name, live.other(name).size
+        if matters(couple, side, name):
+            yield name, couple.live(side, "float64").other(name).size
+
+
+def matters(couple: Couple, side: str, name: str) -> bool:
+    """Return whether a weight trains and the outputs depend on it."""
+    live = couple.live(side, "float64")
+    if name not in live.trainable():
+        return name in live.rest()
+    return bool(np.any(couple.evaluated[side, "float64"]["parameters"][name]))
 
 
 def _copy(a: Array, b: Array) -> bool:
