@@ -93,6 +93,12 @@ class Live(Protocol):
     def replay(self, path: str, inputs: list[Array], *, training: bool) -> list[Array]:
         """Return what the layer at a path gives by itself for arrays as it holds them."""
 
+    def alone(self, path: str) -> tuple[str, Arrays, bool]:
+        """Return the Python that makes the layer at a path, its weights, and whether its call is told the mode.
+
+        Raises ``UnsupportedError`` for a class that is not the framework's own.
+        """
+
 
 def cotangent(index: int, shape: tuple[int, ...]) -> Array:
     """Return the weights by which output ``index`` enters the objective, float32 numbers."""

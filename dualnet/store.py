@@ -1,6 +1,7 @@
 """Named arrays on disk, as safetensors files that are whole or not there at all."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -59,6 +60,13 @@ def load(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8; an old file stays whole if this fails."""
     _replace(path, text.encode())
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as NumPy's own archive, which needs NumPy alone to be read; whole or not at all."""
+    held = io.BytesIO()
+    np.savez_compressed(held, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+    _replace(path, held.getvalue())
 
 
 def _in_order(content: bytes) -> bytes:

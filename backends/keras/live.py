@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras.src import backend as inner
 
 from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, returned, turned
+from dualnet.backends.keras.alone import written
 from dualnet.backends.keras.device import exact
 from dualnet.backends.keras.draws import shared, swapped
 from dualnet.backends.keras.kinds import settings_of_optimizer
@@ -122,6 +123,17 @@ class KerasLive(Held):
             given = [tf.constant(each, self.dtype if each.dtype.kind == "f" else each.dtype) for each in inputs]
             mode = {"training": training} if getattr(layer, "_call_has_training_arg", False) else {}
             return [array(each) for each in flattened(layer(*given, **mode)) if tf.is_tensor(each)]
+
+    def alone(self, path: str) -> tuple[str, Arrays, bool]:
+        """Return the Python that makes the layer at a path, its weights, and whether its call is told the mode.
+
+        Raises ``UnsupportedError`` for a class that is not the framework's own.
+        """
+        layer = layer_at(self.model, path.removesuffix(" (activation)"))
+        if path.endswith(" (activation)"):
+            return written(layer.activation), {}, False
+        weights = {str(i): np.array(self.read(each)) for i, each in enumerate(filter(_counts, layer.weights))}
+        return written(layer), weights, bool(layer._call_has_training_arg)
 
     def begin(self, recipe: Recipe) -> None:
         """Make the recipe's optimizer, its slots in this precision."""

@@ -13,6 +13,7 @@ from dualnet.backends.draws import Array, Arrays, Draw, Draws, Order, at, return
 from dualnet.backends.live import Held, Inputs, Run, cotangent, flattened
 from dualnet.backends.precision import precision
 from dualnet.backends.recipe import Learned, Recipe
+from dualnet.backends.torch.alone import written
 from dualnet.backends.torch.device import stored
 from dualnet.backends.torch.draws import Shared
 from dualnet.backends.torch.kinds import settings_of_optimizer
@@ -93,6 +94,11 @@ class TorchLive(Held):
         self.module.train(training)
         with ready(self.dtype), Shared(Draws(), self.dtype):
             return replayed(self.module, path, inputs, stored(precision(self.dtype)))
+
+    def alone(self, path: str) -> tuple[str, Arrays, bool]:
+        """Return the Python that makes the module at a path, its weights, and whether its call is told the mode."""
+        module = self.module.get_submodule(path)
+        return written(module), {name: np.array(self.array(t)) for name, t in module.state_dict().items()}, False
 
     def begin(self, recipe: Recipe) -> None:
         """Make the recipe's optimizer on what trains here."""

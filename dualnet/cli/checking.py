@@ -106,4 +106,7 @@ def _tell(report: Report, arguments: Namespace) -> None:
         found.save(arguments.out / "check.json")
         write_page(arguments.out / "report.html", [found], f"dualnet: {report.name}")
         print(f"written: {arguments.out}/check.json, report.html")
+        if report.smallest is not None:
+            report.smallest.save(arguments.out)
+            print(f"written: {arguments.out}/smallest.py: the smallest pair of layers that differs, by itself")
     write(arguments.json, report.to_data())

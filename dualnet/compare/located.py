@@ -9,6 +9,7 @@ from dualnet.compare.couple import Couple
 from dualnet.compare.lessons import taught
 from dualnet.compare.origin import Scene, origin
 from dualnet.compare.report import Report
+from dualnet.compare.smallest import Smallest, smallest
 from dualnet.compare.stage import Stage
 from dualnet.compare.traps import Claim
 from dualnet.compare.weighed import crossed, moved, unlike
@@ -42,11 +43,19 @@ def locate(report: Report, couple: Couple, layout: Layout) -> None:
                 stage.origin = stage.origin or scene
             elif scene is not None:
                 _tell(stage, scene, couple, layout)
+                report.smallest = report.smallest or _shrunk(couple, scene, stage.cause)
                 break
         if first.name == "draws" and stage.cause == "unknown":
             stage.cause = str(Claim("layer missing", first.note))
         if first.name.startswith("draw ") and first.note.startswith("rates "):
             stage.cause = str(Claim("dropout rate", first.note))
+
+
+def _shrunk(couple: Couple, scene: Scene, cause: str) -> Smallest | None:
+    try:
+        return smallest(couple, scene, cause)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):  # layers that are not what they seem
+        return None
 
 
 def _lesson(couple: Couple) -> str:

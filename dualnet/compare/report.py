@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from dualnet.compare.smallest import Smallest
 from dualnet.compare.stage import Stage
 from dualnet.compare.verdict import Verdict, worst
 from dualnet.errors import SpecError, did_you_mean
@@ -13,7 +14,8 @@ from dualnet.errors import SpecError, did_you_mean
 class Report:
     """What a climb found on one pair: ``verdict``, ``stages``, ``not_checked``; ``str()`` tells it in lines.
 
-    ``precision`` is the lower of the two in which numbers were compared; the other is float64.
+    ``precision`` is the lower of the two in which numbers were compared; the other is float64. ``smallest`` is the
+    pair of layers at which two live models part, as a script, where there is one.
     """
 
     name: str
@@ -21,6 +23,7 @@ class Report:
     stages: list[Stage] = field(default_factory=list)
     source: str = ""
     precision: str = "float32"
+    smallest: Smallest | None = None
 
     @property
     def verdict(self) -> Verdict:

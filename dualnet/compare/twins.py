@@ -135,12 +135,12 @@ class Layouts:
 
     def turned(self, left: Array, right: Array) -> Array | None:
         """Return the right array as the left one lies, None where no layout fits."""
-        way = self._way(left, right)
+        way = self.way(left, right)
         return None if way is None else _there(right, way, left.shape)
 
     def laid(self, left: Array, right: Array) -> Array:
         """Return the left array as the right one lies. Raises ``ValueError`` where none fits."""
-        way = self._way(left, right)
+        way = self.way(left, right)
         if way is None:
             msg = f"shapes {left.shape} and {right.shape}"
             raise ValueError(msg)
@@ -153,7 +153,8 @@ class Layouts:
         other = self.turned(left, right)
         return np.inf if other is None else gap(left, other)
 
-    def _way(self, left: Array, right: Array) -> Way | None:
+    def way(self, left: Array, right: Array) -> Way | None:
+        """Return the shape into which the right array is split, and the order of its axes there; None if none fits."""
         fits = list(self._ways(left.shape, right.shape))
         if len(fits) < 2:
             return fits[0] if fits else None

@@ -131,6 +131,11 @@ class Replay:
         msg = f"the recording of {self.recording.name} cannot run {path!r} by itself"
         raise UnsupportedError(msg)
 
+    def alone(self, path: str) -> tuple[str, Arrays, bool]:
+        """Raise ``UnsupportedError``: a recording holds no layers."""
+        msg = f"the recording of {self.recording.name} cannot make {path!r}"
+        raise UnsupportedError(msg)
+
 
 def wide(weights: Mapping[str, Array]) -> Arrays:
     """Return the floats among some weights in float64."""

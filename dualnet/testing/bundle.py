@@ -70,6 +70,8 @@ def bundle(
     told = {"test": test, "options": plain, "report": report.to_data()}
     store.write_text(place / "report.json", dumps(told))
     store.write_text(place / "again.py", AGAIN)
+    if report.smallest is not None:
+        report.smallest.save(place)
     store.write_text(place / "README.md", _readme(test, report, left_out))
     return place
 
@@ -125,6 +127,7 @@ def _readme(test: str, report: Report, left_out: list[str]) -> str:
         "- `left.safetensors`, `right.safetensors`: the weights of both models, by their own names",
         "- `inputs.safetensors`: what they were given, by place or keyword, in the left model's order of axes",
         "- `left.trace`, `right.trace`: what both sides did, recorded",
+        *(["- `smallest.py`: the smallest pair of layers that differs, by itself"] if report.smallest else []),
         "- `report.json`: the options of the check, and everything that it found",
         "",
         "```text",

@@ -60,7 +60,7 @@ def tried(fault: Fault) -> dict[str, Any]:
 
 def located(said: str, names: set[str]) -> bool:
     """Return whether what a stage says of a place is one of these names, or a weight of it, or begins so."""
-    words = [said, *re.split(r"[\s,:;]+", said)]
+    words = [said, *re.split(r"[\s,:;()]+", said)]
     return any(word == name or word.startswith((f"{name}.", f"{name}/")) for word in words for name in names if name)
 
 

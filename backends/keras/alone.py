@@ -1,0 +1,28 @@
+"""A layer by itself: the Python that makes one like it."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from dualnet.errors import UnsupportedError
+
+LEFT_OUT = ("self", "name", "dtype", "trainable", "kwargs", "args")
+WIDE = "dtype='float64'"
+SILENT = ("_initializer", "_regularizer", "_constraint", "renorm", "synchronized", "batch_input_shape", "seed")
+
+
+def written(layer: Any) -> str:
+    """Return the call that makes a layer of Keras. Raises ``UnsupportedError`` for a class of one's own."""
+    kind = type(layer)
+    name = getattr(layer, "__name__", "")  # of the activation that a layer applies by itself, which is a function
+    if name and getattr(keras.activations, name, None) is layer:
+        return f"keras.layers.Activation({name!r}, {WIDE})"
+    if not kind.__module__.startswith("keras.src.layers."):
+        msg = f"{kind.__name__} is no class of keras.layers, so that no line of code makes it."
+        raise UnsupportedError(msg)
+    told, given = layer.get_config(), []
+    for name, parameter in inspect.signature(kind.__init__).parameters.items():
+        if name in told and name not in LEFT_OUT and not name.endswith(SILENT) and told[name] != parameter.default:
+            given.append(f"{name}={told[name]!r}")
+    return f"keras.layers.{kind.__name__}({', '.join([*given, WIDE])})"
