@@ -39,6 +39,8 @@ def _train(verbs: "Verbs") -> None:
     verb.add_argument("--clip-norm", type=float, metavar="LIMIT", help="clip gradients by their global norm")
     verb.add_argument("--clip-value", type=float, metavar="LIMIT", help="clip each entry of the gradients")
     verb.add_argument("--augment", metavar="HOW", help="such as flip,crop:2,rotate:15,cutout:8; the same on both sides")
+    many = "processes or devices that share every batch, on each backend; equal to one (default 1)"
+    verb.add_argument("--workers", type=count, default=1, metavar="N", help=many)
     verb.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs, a run for each backend")
     limited(verb)
     resumable(verb)

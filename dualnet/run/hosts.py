@@ -8,6 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Protocol, TypeVar
 
@@ -69,6 +70,12 @@ class Workers:
         self.pythons, self.threads = dict(pythons or {}), threads
         self.processes: dict[str, Process] = {}
         self.lock = Lock()
+        self.kept: tempfile.TemporaryDirectory[str] | None = None
+
+    def folder(self) -> Path:
+        """Return a folder of the host's own, in which workers meet; it is gone when the host is closed."""
+        self.kept = self.kept or tempfile.TemporaryDirectory(prefix="dualnet-")
+        return Path(self.kept.name)
 
     def process(self, name: str, number: int = 0, workers: int = 1) -> "Process":
         """Return the worker of a backend; of several that train one model, the one of a number."""
@@ -124,6 +131,9 @@ class Workers:
         for process in self.processes.values():
             process.close()
         self.processes.clear()
+        if self.kept:
+            self.kept.cleanup()
+            self.kept = None
 
     def __enter__(self) -> "Workers":
         return self

@@ -1,9 +1,7 @@
 """Ranks: a session that lives in several worker processes, each training one model on its slice of every batch."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any
 
 from dualnet.backends.protocol import Session
@@ -24,15 +22,14 @@ def opened(host: Workers, name: str, spec: Spec, workers: int, options: Mapping[
     """
     count = host.process(name, 0, workers).ask(None, "processes", workers)
     processes = [host.process(name, number, workers) for number in range(count)]
-    with tempfile.TemporaryDirectory(prefix="dualnet-") as folder:
-        meet = (Path(folder) / "ranks").as_uri()
+    meet = (host.folder() / f"{name} {workers}").as_uri()
 
-        def part(number: int) -> int:
-            given = {**options, "number": number, "workers": workers, "meet": meet}
-            opened: int = processes[number].ask(None, "part", spec, **given)
-            return opened
+    def part(number: int) -> int:
+        given = {**options, "number": number, "workers": workers, "meet": meet}
+        opened: int = processes[number].ask(None, "part", spec, **given)
+        return opened
 
-        numbers = together(processes, part)
+    numbers = together(processes, part)
     made: Any = Ranked([RemoteSession(*each) for each in zip(processes, numbers, strict=True)], processes)
     found: Session = made
     return found
