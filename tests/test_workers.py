@@ -122,7 +122,7 @@ WHOLE = spec_of(
         groups=(S.Group(["*.bias"], 0.5, 0.0),),
         accumulate=S.Accumulate(3),
         average=S.WeightAverage(0.9),
-        loss_scale=S.LossScale(3e308, backoff=1e-280, interval=4),
+        loss_scale=S.LossScale(1.7e308, backoff=1e-280, interval=4),
     ),
     S.Clip("global_norm", 0.3),
     outputs=("logits", "beside"),

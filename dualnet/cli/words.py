@@ -149,4 +149,23 @@ def _blocks(verbs: "Verbs") -> None:
     limited(verb)
 
 
-EXPERIMENTS = (_train, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks)
+def _sweep(verbs: "Verbs") -> None:
+    about = "work through many cells: specs × seeds × precisions × settings, resumable, merged into one page"
+    verb = verb_of(verbs, "sweep", about, "sweeping:sweep")
+    verb.set_defaults(dtype="float32")
+    verb.add_argument("what", metavar="VERB", help="what each cell does: parity, train, init, signal or clip")
+    verb.add_argument("specs", nargs="+", metavar="SPEC", help="specs of the zoo, or .toml or .json files")
+    verb.add_argument("--seeds", default="0", metavar="S,…", help="such as 0-9 or 0-4,20 (default 0)")
+    verb.add_argument("--workers", type=count, default=1, metavar="N", help="cells at a time (default 1)")
+    verb.add_argument("--out", type=Path, metavar="DIR", required=True, help="the record, sweep.json and report.html")
+    verb.add_argument("--executor", choices=("local", "ray"), default="local", help="default local; ray: dualnet[ray]")
+    verb.add_argument("--shard", default="", metavar="i/n", help="do the i-th of n parts of the cells only, by their ids")
+    verb.add_argument("--stages", help="of parity: all, quick (no data set), or names with commas (default all)")
+    verb.add_argument("--epochs", default="", metavar="N,…", help="one or more (default: the spec's)")
+    verb.add_argument("--batch-size", default="", metavar="N,…", help="one or more (default: the spec's)")
+    verb.add_argument("--learning-rate", default="", metavar="R,…", help="one or more (default: the spec's)")
+    limited(verb)
+    resumable(verb)
+
+
+EXPERIMENTS = (_train, _sweep, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks)

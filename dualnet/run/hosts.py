@@ -145,13 +145,21 @@ class Workers:
 class Process:
     """One worker process and the pipe to it. ``workers`` is how many train one model; ``label`` tells them apart."""
 
-    def __init__(self, name: str, python: str, threads: int, label: str = "", workers: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        threads: int,
+        label: str = "",
+        workers: int = 1,
+        module: str = "dualnet.run.worker",
+    ) -> None:
         self.backend, self.name, self.lock = name, label or name, Lock()
         self.dropped: deque[int] = deque()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - what it prints, until close()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
         settings |= {"DUALNET_WORKERS": str(workers)}
-        command = [python, "-m", "dualnet.run.worker", name]
+        command = [python, "-m", module, name]
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr(), env=os.environ | settings
