@@ -160,7 +160,7 @@ SEQUENCES = spec_of(
 @pytest.mark.slow  # eight seconds, most of them to trace Keras's loops
 @pytest.mark.parametrize("side", SIDES)
 def test_masks_inside_of_layers_are_drawn_by_the_place_in_the_whole_batch(workers: Workers, side: str) -> None:
-    both_ways(workers, side, SEQUENCES, data(SEQUENCES, 11, 3))
+    both_ways(workers, side, SEQUENCES, data(SEQUENCES, 12, 3))
 
 
 LOSSES = [

@@ -186,10 +186,13 @@ class Process:
             wire.send(self.commands, command)
             return wire.receive(self.answers)
         except (OSError, errors.WorkerError):
-            code = self._end(timeout=2)
-            said = f" Its last words: {self._last_words()}" if code > 0 else ""
-            msg = f"{self.name}: its worker went away (exit code {code}) while asked to {command['verb']}.{said}"
-            raise errors.WorkerError(msg) from None
+            raise errors.WorkerError(self.gone(command["verb"])) from None
+
+    def gone(self, verb: str) -> str:
+        """Return in words that the worker went away when it was asked something; it is ended if it has not quite."""
+        code = self._end(timeout=2)
+        said = f" Its last words: {self._last_words()}" if code > 0 else ""
+        return f"{self.name}: its worker went away (exit code {code}) while asked to {verb}.{said}"
 
     def release(self) -> None:
         """Let the process end by itself."""

@@ -16,15 +16,15 @@ Call = Callable[[Spec, Mapping[str, Any], Host], Outcome]
 
 
 def outcome(cell: Mapping[str, Any], host: Host) -> Outcome:
-    """Return what a cell came to: ``seconds`` and ``verdict`` with ``numbers`` and ``says``, or ``error`` in words."""
-    start = time.perf_counter()
+    """Return what a cell came to: ``verdict``, ``numbers`` and ``says``, or ``error`` in words; ``seconds``, ``cpu``."""
+    start, cpu = time.perf_counter(), time.process_time()
     try:
         found = CALLS[checked(cell["verb"])](text.from_data(cell["spec"]), cell, host)
     except DualnetError as error:
         found = {"error": str(error)}
     except Exception as error:  # whatever it is, the other cells go on
         found = {"error": f"{type(error).__name__}: {error}"}
-    return {"seconds": time.perf_counter() - start} | found
+    return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu} | found
 
 
 def checked(verb: str) -> str:

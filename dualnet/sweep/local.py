@@ -7,12 +7,19 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from dualnet.errors import WorkerError
+from dualnet.run import wire
 from dualnet.run.hosts import Process
 from dualnet.sweep.calls import Outcome
 from dualnet.sweep.cells import Cell
 
 # How often a cell is given to a worker before it is held to be the cell that kills them.
 TRIES = 2
+
+# Cells shorter than so many seconds are handed out one ahead, so that no worker waits for the next one to reach it.
+SHORT = 1.0
+
+Given = tuple[Cell, int]  # a cell, and the how manieth try it is
+Done = SimpleQueue[tuple[Cell, Outcome]]
 
 
 class Local:
@@ -26,35 +33,49 @@ class Local:
 
     def results(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
         """Yield each cell and what it came to, as they come; a cell whose worker dies is done once more."""
-        waiting = deque(cells)
-        done: SimpleQueue[tuple[Cell, Outcome]] = SimpleQueue()
+        waiting: deque[Given] = deque((cell, 1) for cell in cells)
+        done: Done = SimpleQueue()
         count = len(waiting)
         for number in range(min(self.workers, count)):
             Thread(target=self._work, args=(number, waiting, done), daemon=True).start()
         for _ in range(count):
             yield done.get()
 
-    def _work(self, number: int, waiting: deque[Cell], done: SimpleQueue[tuple[Cell, Outcome]]) -> None:
+    def _work(self, number: int, waiting: deque[Given], done: Done) -> None:
+        """Keep one worker busy until nothing waits."""
+        given: deque[Given] = deque()
+        ahead = 1
         while not self.closed:
             try:
-                cell = waiting.popleft()
-            except IndexError:
-                return
-            done.put((cell, self._done(number, cell)))
+                process = self._process(number)
+                while len(given) < ahead and (cell := _next(waiting)):
+                    given.append(cell)
+                    wire.send(process.commands, {"session": None, "verb": "cell", "arguments": [cell[0]], "keywords": {}})
+                if not given:
+                    return
+                found: Outcome = wire.receive(process.answers)["value"]
+            except (OSError, WorkerError):
+                self._lost(number, given, waiting, done)
+                continue
+            cell, tries = given.popleft()
+            done.put((cell, found | ({"tries": tries} if tries > 1 else {})))
+            ahead = 2 if found["seconds"] < SHORT and len(waiting) > self.workers else 1
 
-    def _done(self, number: int, cell: Cell) -> Outcome:
-        problem = ""
-        for tries in range(1, TRIES + 1):
-            try:
-                found: Outcome = self._process(number).ask(None, "cell", cell)
-            except WorkerError as error:
-                problem = str(error)
-                self._forget(number)
-                if self.closed:
-                    break
-            else:
-                return found | ({"tries": tries} if tries > 1 else {})
-        return {"error": f"{problem} It was tried {TRIES} times.", "seconds": 0.0, "tries": TRIES}
+    def _lost(self, number: int, given: deque[Given], waiting: deque[Given], done: Done) -> None:
+        """Bury a worker that went away. The cell that it had begun counts as tried, the one behind does not."""
+        with self.lock:
+            process = self.processes.pop(number, None)
+        told = process.gone("do a cell") if process else "its worker could not be started"
+        if process:
+            process.close()
+        for behind in reversed(list(given)[1:]):
+            waiting.appendleft(behind)
+        cell, tries = given[0]
+        given.clear()
+        if tries < TRIES:
+            waiting.appendleft((cell, tries + 1))
+        else:
+            done.put((cell, {"error": f"{told} It was tried {TRIES} times.", "seconds": 0.0, "tries": tries}))
 
     def _process(self, number: int) -> Process:
         with self.lock:
@@ -67,12 +88,6 @@ class Local:
                 self.processes[number] = Process("cells", sys.executable, self.threads, label, module=module)
             return self.processes[number]
 
-    def _forget(self, number: int) -> None:
-        with self.lock:
-            process = self.processes.pop(number, None)
-        if process:
-            process.close()
-
     def close(self) -> None:
         """End the workers at once, whatever they do: what is finished has been yielded."""
         with self.lock:
@@ -82,3 +97,11 @@ class Local:
             process.process.kill()
         for process in running:
             process.close()
+
+
+def _next(waiting: deque[Given]) -> Given | None:
+    """Return the next cell that waits, if one does: other threads take from the same."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None

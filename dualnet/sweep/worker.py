@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from dualnet.run.hosts import Here, Host, Workers
-from dualnet.run.layers import registered
 from dualnet.run.worker import serve
 from dualnet.sweep.calls import outcome
 
@@ -33,7 +32,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear: it ends its workers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a framework prints must not get among the answers
-    registered()
+    if os.environ.get("DUALNET_LAYERS"):  # reading files of the user's takes pages that nothing else here needs
+        from dualnet.run.layers import registered
+
+        registered()
     serve(CellWorker(), sys.stdin.buffer, answers)
 
 
