@@ -70,11 +70,15 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
     overhead, wall, besides, first = timed(busy(given.cells, given.busy), given.workers, given.executor)
     print(machine)
-    print(f"{given.cells:,} cells of {1e3 * given.busy:.0f} ms, {given.workers} workers, {given.executor}: {wall:.1f} s")
+    print(
+        f"{given.cells:,} cells of {1e3 * given.busy:.0f} ms, {given.workers} workers, {given.executor}: {wall:.1f} s"
+    )
     print(f"overhead {100 * overhead:.2f} % of the cells' own time; the first cell was done after {first:.2f} s")
     if given.executor == "local":  # Ray's processes are nobody's children
         share = besides / (given.cells * given.busy)
-        print(f"CPU besides the cells' {1e3 * besides / given.cells:.2f} ms a cell, {100 * share:.2f} % of their busy time")
+        print(
+            f"CPU besides the cells' {1e3 * besides / given.cells:.2f} ms a cell, {100 * share:.2f} % of their busy time"
+        )
 
 
 if __name__ == "__main__":

@@ -90,7 +90,9 @@ def both_ways(
     return shared
 
 
-def spec_of(layers: Any, inputs: Any, loss: S.Loss, optimizer: S.Optimizer, clip: S.Clip | None = None, **more: Any) -> S.Spec:
+def spec_of(
+    layers: Any, inputs: Any, loss: S.Loss, optimizer: S.Optimizer, clip: S.Clip | None = None, **more: Any
+) -> S.Spec:
     training = S.Training(loss=loss, optimizer=optimizer, clip=clip, batch_size=5)
     return S.Spec("net", S.Block(tuple(layers), **more), inputs, training=training)
 
@@ -361,7 +363,9 @@ def test_ranks_that_wait_for_one_that_failed_are_ended(tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="ZeroDivisionError"):
             session.prepare()
         assert time.monotonic() - start < 20
-        assert all(each.process.poll() == -signal.SIGKILL for number, each in enumerate(host.processes.values()) if number != 1)
+        assert all(
+            each.process.poll() == -signal.SIGKILL for number, each in enumerate(host.processes.values()) if number != 1
+        )
 
 
 def test_a_killed_rank_is_one_error_and_the_others_are_ended(tmp_path: Path) -> None:

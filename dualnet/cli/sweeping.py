@@ -81,7 +81,9 @@ def _executor(arguments: Namespace) -> Callable[[], Executor]:
 
 
 def _keep(arguments: Namespace, result: Result) -> None:
-    shown = [each for each in result.exhibits if isinstance(each, Table) and each.title != EVERY]  # that is for the page
+    shown = [
+        each for each in result.exhibits if isinstance(each, Table) and each.title != EVERY
+    ]  # that is for the page
     print("\n\n".join([result.title, *map(exhibit, shown), *result.says]))
     result.save(arguments.out / "sweep.json")
     write_page(arguments.out / "report.html", [result], f"dualnet: {arguments.out.resolve().name}")

@@ -159,7 +159,9 @@ def _sweep(verbs: "Verbs") -> None:
     verb.add_argument("--workers", type=count, default=1, metavar="N", help="cells at a time (default 1)")
     verb.add_argument("--out", type=Path, metavar="DIR", required=True, help="the record, sweep.json and report.html")
     verb.add_argument("--executor", choices=("local", "ray"), default="local", help="default local; ray: dualnet[ray]")
-    verb.add_argument("--shard", default="", metavar="i/n", help="do the i-th of n parts of the cells only, by their ids")
+    verb.add_argument(
+        "--shard", default="", metavar="i/n", help="do the i-th of n parts of the cells only, by their ids"
+    )
     verb.add_argument("--stages", help="of parity: all, quick (no data set), or names with commas (default all)")
     verb.add_argument("--epochs", default="", metavar="N,…", help="one or more (default: the spec's)")
     verb.add_argument("--batch-size", default="", metavar="N,…", help="one or more (default: the spec's)")

@@ -40,7 +40,9 @@ def launched(environment: Mapping[str, str] = os.environ) -> None:
 def _refuse_mixing(spec: Spec, step: Step) -> None:
     """Raise ``SpecError`` for a layer that sees, or may see, other examples of the batch than those of its worker."""
     if isinstance(step.layer, Halve):
-        why = f"Halve halves by the sum over the whole batch (limit {step.layer.limit:g}), of which a worker sees a slice"
+        why = (
+            f"Halve halves by the sum over the whole batch (limit {step.layer.limit:g}), of which a worker sees a slice"
+        )
     elif not type(step.layer).__module__.startswith("dualnet.specs."):
         why = f"{type(step.layer).__name__} is a layer of your own, which may look at other examples than a worker sees"
     else:

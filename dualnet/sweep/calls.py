@@ -3,28 +3,41 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dualnet.errors import DualnetError, SpecError, did_you_mean
-from dualnet.run.hosts import Host
-from dualnet.specs import text
-from dualnet.specs.spec import Spec
+
+if TYPE_CHECKING:
+    from dualnet.run.hosts import Host
+    from dualnet.specs.spec import Spec
 
 Outcome = dict[str, Any]
-Call = Callable[[Spec, Mapping[str, Any], Host], Outcome]
+Call = Callable[[Mapping[str, Any], Callable[[], "Host"]], Outcome]
 
 
-def outcome(cell: Mapping[str, Any], host: Host) -> Outcome:
-    """Return what a cell came to: ``verdict``, ``numbers`` and ``says``, or ``error`` in words; ``seconds``, ``cpu``."""
+def outcome(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Outcome:
+    """Return what a cell came to: ``verdict``, ``numbers`` and ``says``, or ``error`` in words; ``seconds``, ``cpu``.
+
+    It is plain data that JSON can hold: what is no finite number is a word.
+    """
     start, cpu = time.perf_counter(), time.process_time()
     try:
-        found = CALLS[checked(cell["verb"])](text.from_data(cell["spec"]), cell, host)
+        found = plain(CALLS[checked(cell["verb"])](cell, host))
     except DualnetError as error:
         found = {"error": str(error)}
     except Exception as error:  # whatever it is, the other cells go on
         found = {"error": f"{type(error).__name__}: {error}"}
     return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu} | found
+
+
+def plain(found: Outcome) -> Outcome:
+    """Return an outcome whose numbers are finite, or words."""
+    numbers = {name: _finite(value) for name, value in found["numbers"].items()}
+    return found | {"numbers": numbers}
+
+
+def _finite(value: Any) -> Any:
+    return value if value is None or math.isfinite(value) else str(value)
 
 
 def checked(verb: str) -> str:
@@ -36,13 +49,13 @@ def checked(verb: str) -> str:
     return verb
 
 
-def _parity(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
+def _parity(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Outcome:
     from dualnet import api
     from dualnet.compare.ladder import stages
 
     options = dict(cell["options"])
     names = stages(options.pop("stages", "all"))
-    report = api.check(spec, stages=names, host=host, climb_options=options, **_common(cell))
+    report = api.check(_spec(cell), stages=names, host=host(), climb_options=options, **_common(cell))
     gaps = {f"{report.precision} gap": _largest(report.stages, "gap32")}
     gaps["float64 gap"] = _largest(report.stages, "gap64")
     first = next((stage for stage in report.stages if stage.verdict == report.verdict), None)
@@ -56,10 +69,10 @@ def _largest(stages: Any, key: str) -> float | None:
     return max((gap for gap in found if not math.isnan(gap)), default=None)
 
 
-def _train(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
+def _train(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Outcome:
     from dualnet.experiments.training import train
 
-    result = train(spec, bench=_bench(cell, host), **cell["options"])
+    result = train(_spec(cell), bench=_bench(cell, host), **cell["options"])
     numbers: dict[str, float | None] = {}
     for name, epochs in result.data["history"].items():
         numbers |= {f"{name} loss": epochs[-1]["loss"], f"{name} test": epochs[-1]["test_accuracy"]}
@@ -69,16 +82,16 @@ def _train(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
 def _experiment(name: str) -> Call:
     """Return the call of an experiment whose words are its result."""
 
-    def call(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
+    def call(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Outcome:
         from dualnet import experiments
 
-        result = getattr(experiments, name)(spec, bench=_bench(cell, host), **cell["options"])
+        result = getattr(experiments, name)(_spec(cell), bench=_bench(cell, host), **cell["options"])
         return {"verdict": result.verdict, "numbers": {}, "says": result.says}
 
     return call
 
 
-def _busy(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
+def _busy(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Outcome:
     """Be busy for a known time, by which ``benchmarks/sweeping.py`` measures what a sweep costs."""
     end = time.perf_counter() + cell["options"]["busy"]
     while time.perf_counter() < end:
@@ -86,14 +99,20 @@ def _busy(spec: Spec, cell: Mapping[str, Any], host: Host) -> Outcome:
     return {"verdict": "", "numbers": {}, "says": []}
 
 
+def _spec(cell: Mapping[str, Any]) -> "Spec":
+    from dualnet.specs import text
+
+    return text.from_data(cell["spec"])
+
+
 def _common(cell: Mapping[str, Any]) -> dict[str, Any]:
     return {"seed": cell["seed"], "dtype": cell["dtype"], "device": cell.get("device", "cpu")}
 
 
-def _bench(cell: Mapping[str, Any], host: Host) -> Any:
+def _bench(cell: Mapping[str, Any], host: "Callable[[], Host]") -> Any:
     from dualnet.experiments.bench import Bench
 
-    return Bench(host=host, **_common(cell))
+    return Bench(host=host(), **_common(cell))
 
 
 CALLS: dict[str, Call] = {

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from dualnet.errors import SpecError
-from dualnet.specs import text
+from dualnet.specs import text as texts
 from dualnet.specs.spec import Spec
 
 # Of what a description holds: raised when one of these words comes to mean something else.
@@ -35,7 +35,7 @@ def cells(
     found = {}
     for spec, values in product(specs, product(*training.values())):
         changed = dict(zip(training, values, strict=True))
-        data = text.to_data(text.with_fields(spec, **changed) if changed else spec)
+        data = texts.to_data(texts.with_fields(spec, **changed) if changed else spec)
         for dtype, seed in product(dtypes, seeds):
             cell = {"sweep": FORMAT, "verb": verb, "spec": data, "seed": seed, "dtype": dtype, **more}
             cell |= {"settings": changed, "options": {n: value for n, value in options.items() if value is not None}}
@@ -43,10 +43,15 @@ def cells(
     return list(found.values())
 
 
-def identity(cell: Mapping[str, Any]) -> str:
-    """Return the id of a cell: the hash of its description, whatever the order of its words."""
-    whole = json.dumps(cell, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+def written(cell: Mapping[str, Any]) -> str:
+    """Return a cell's description as one line of JSON, the same whatever the order of its words."""
+    return json.dumps(cell, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def identity(cell: Mapping[str, Any] | str) -> str:
+    """Return the id of a cell, given as data or as it is written: the hash of its description."""
+    text = cell if isinstance(cell, str) else written(cell)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def shard(cells: Iterable[Cell], which: str) -> list[Cell]:

@@ -1,5 +1,6 @@
 """The local executor: worker processes on this machine, kept warm, each with a cell at a time."""
 
+import json
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -7,10 +8,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from dualnet.errors import WorkerError
-from dualnet.run import wire
 from dualnet.run.hosts import Process
 from dualnet.sweep.calls import Outcome
-from dualnet.sweep.cells import Cell
 
 # How often a cell is given to a worker before it is held to be the cell that kills them.
 TRIES = 2
@@ -18,8 +17,8 @@ TRIES = 2
 # Cells shorter than so many seconds are handed out one ahead, so that no worker waits for the next one to reach it.
 SHORT = 1.0
 
-Given = tuple[Cell, int]  # a cell, and the how manieth try it is
-Done = SimpleQueue[tuple[Cell, Outcome]]
+Given = tuple[str, int]  # a cell as it is written, and the how manieth try it is
+Done = SimpleQueue[tuple[str, Outcome]]
 
 
 class Local:
@@ -31,8 +30,8 @@ class Local:
         self.lock = Lock()
         self.closed = False
 
-    def results(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
-        """Yield each cell and what it came to, as they come; a cell whose worker dies is done once more."""
+    def results(self, cells: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
+        """Yield each cell, as it is written, and what it came to, as they come; a cell whose worker dies is done once more."""
         waiting: deque[Given] = deque((cell, 1) for cell in cells)
         done: Done = SimpleQueue()
         count = len(waiting)
@@ -50,11 +49,12 @@ class Local:
                 process = self._process(number)
                 while len(given) < ahead and (cell := _next(waiting)):
                     given.append(cell)
-                    wire.send(process.commands, {"session": None, "verb": "cell", "arguments": [cell[0]], "keywords": {}})
+                    process.commands.write(cell[0].encode() + b"\n")
+                    process.commands.flush()
                 if not given:
                     return
-                found: Outcome = wire.receive(process.answers)["value"]
-            except (OSError, WorkerError):
+                found: Outcome = json.loads(process.answers.readline())
+            except (OSError, ValueError, WorkerError):  # no line, or half of one: it went away
                 self._lost(number, given, waiting, done)
                 continue
             cell, tries = given.popleft()

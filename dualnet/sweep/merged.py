@@ -62,7 +62,9 @@ def _fared(rows: Iterable[Line]) -> Table:
         key = (line["cell"]["spec"]["name"], line["cell"]["dtype"], _settings(line))
         groups.setdefault(key, Counter())[verdict(line) or "done"] += 1
     kinds = sorted({kind for counts in groups.values() for kind in counts})
-    body = tuple((*key, *(f"{counts[kind]:,}" if counts[kind] else "" for kind in kinds)) for key, counts in groups.items())
+    body = tuple(
+        (*key, *(f"{counts[kind]:,}" if counts[kind] else "" for kind in kinds)) for key, counts in groups.items()
+    )
     return Table("How the cells fared", ("spec", "dtype", "settings", *kinds), body)
 
 

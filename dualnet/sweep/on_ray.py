@@ -11,8 +11,8 @@ from typing import Any
 
 from dualnet.errors import UnsupportedError
 from dualnet.sweep.calls import Outcome
-from dualnet.sweep.cells import Cell
 from dualnet.sweep.local import TRIES
+from dualnet.sweep.worker import CellWorker
 
 
 class OnRay:
@@ -32,17 +32,17 @@ class OnRay:
             ray.init(logging_level="ERROR", log_to_driver=False, **here)
         variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
         named = {name: value for name, value in os.environ.items() if name.startswith("DUALNET_")}
-        self.actor = ray.remote(num_cpus=1, runtime_env={"env_vars": variables | named})(_Actor)
+        self.actor = ray.remote(num_cpus=1, runtime_env={"env_vars": variables | named})(CellWorker)
 
-    def results(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
-        """Yield each cell and what it came to, as they come; a cell whose actor dies is done once more, by another."""
+    def results(self, cells: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
+        """Yield each cell, as it is written, and what it came to, as they come; a cell whose actor dies is done once more, by another."""
         waiting = deque((cell, 1) for cell in cells)
-        running: dict[Any, tuple[Any, Cell, int]] = {}
+        running: dict[Any, tuple[Any, str, int]] = {}
 
         def give(actor: Any) -> None:
             if waiting:
                 cell, tries = waiting.popleft()
-                running[actor.run.remote(json.dumps(cell))] = (actor, cell, tries)
+                running[actor.line.remote(cell)] = (actor, cell, tries)
 
         for _ in range(min(self.workers, len(waiting))):
             give(self._fresh())
@@ -71,21 +71,3 @@ class OnRay:
             self.ray.kill(actor)
         if self.own:
             self.ray.shutdown()
-
-
-class _Actor:
-    """One process of Ray's."""
-
-    def __init__(self) -> None:
-        from dualnet.run.layers import registered
-        from dualnet.sweep.worker import host
-
-        registered()
-        self.host = host()
-
-    def run(self, cell: str) -> str:
-        """Return the outcome of a cell, both as JSON."""
-        from dualnet.report.result import strict
-        from dualnet.sweep.calls import outcome
-
-        return json.dumps(strict(outcome(json.loads(cell), self.host)), default=float)

@@ -8,9 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from dualnet.errors import DataError
-from dualnet.report.result import strict
 from dualnet.sweep.calls import Outcome
-from dualnet.sweep.cells import Cell, identity
+from dualnet.sweep.cells import identity
 
 Line = dict[str, Any]
 
@@ -29,15 +28,15 @@ class Record:
             msg = f"{self.path}: the record cannot be written: {error.strerror}."
             raise DataError(msg) from None
 
-    def add(self, cell: Cell, outcome: Outcome) -> Line:
-        """Write down what a cell came to, whole, before anything else happens; return its line."""
-        line: Line = strict({"id": identity(cell), "cell": cell, "outcome": outcome})
+    def add(self, cell: str, outcome: Outcome) -> None:
+        """Write down what a cell, given as it is written, came to: whole, before anything else happens."""
+        told = json.dumps(outcome, separators=(",", ":"), allow_nan=False)
+        line = f'{{"id":"{identity(cell)}","cell":{cell},"outcome":{told}}}\n'
         try:
-            os.write(self.file, json.dumps(line, separators=(",", ":"), default=float).encode() + b"\n")
+            os.write(self.file, line.encode())
         except OSError as error:
             msg = f"{self.path}: the record cannot be written: {error.strerror}."
             raise DataError(msg) from None
-        return line
 
     def _only_writer(self) -> None:
         """Raise ``DataError`` if another process is writing this file."""

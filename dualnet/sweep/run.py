@@ -1,22 +1,22 @@
 """Running: the cells that a record lacks are handed to an executor, and each is written down as it comes."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from dualnet.errors import DataError
 from dualnet.run.plan import Progress, silent
 from dualnet.sweep.calls import Outcome
-from dualnet.sweep.cells import Cell, identity
+from dualnet.sweep.cells import Cell, identity, written
 from dualnet.sweep.record import Line, Record, finished, lines
 
 
 class Executor(Protocol):
     """What works through cells, in whichever order."""
 
-    def results(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
-        """Yield each cell and what it came to, as they come."""
+    def results(self, cells: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
+        """Yield each cell, given and yielded as it is written, and what it came to, as they come."""
 
     def close(self) -> None:
         """End all work at once."""
@@ -31,7 +31,7 @@ def sweep(
     shard: str = "",
     progress: Progress = silent,
 ) -> dict[str, Line]:
-    """Do the cells that the folder's record has not, and return the lines of all, by id, in the order of ``cells``.
+    """Do the cells that the folder's record has not, and return the lines of all, by id.
 
     However it ends, what was finished is in the record, and ``resume`` goes on from there. The executor is only made if
     there is something to do. Raises ``DataError`` for a folder with a record unless ``resume``.
@@ -40,33 +40,27 @@ def sweep(
     if before and not resume:
         msg = f"{folder} holds the record of {len(before):,} cells. Add --resume to go on, or name another folder."
         raise DataError(msg)
-    ids = [identity(cell) for cell in cells]
-    have = {name for name, line in before.items() if finished(line)}
-    missing = [cell for name, cell in zip(ids, cells, strict=True) if name not in have]
-    found = {name: line for name, line in before.items() if name in set(ids)}
+    whole = {identity(text): text for text in map(written, cells)}
+    found = {name: line for name, line in before.items() if name in whole}
+    missing = {name: text for name, text in whole.items() if name not in found or not finished(found[name])}
     with Record(folder, shard) as record:
         if missing:
-            found |= _worked(missing, len(cells), record, executor(), progress)
-    return {name: found[name] for name in ids}
+            _work(missing, len(whole), record, executor(), progress)
+    return found | {name: line for name, line in lines(folder).items() if name in missing}
 
 
-def _worked(
-    missing: Sequence[Cell], count: int, record: Record, executor: Executor, progress: Progress
-) -> dict[str, Line]:
-    found: dict[str, Line] = {}
+def _work(missing: Mapping[str, str], count: int, record: Record, executor: Executor, progress: Progress) -> None:
     start, before, failed = time.monotonic(), count - len(missing), 0
     progress("sweep", before, count, "starting")
     try:
-        for cell, outcome in executor.results(missing):
-            line = record.add(cell, outcome)
-            found[line["id"]] = line
-            left = (time.monotonic() - start) / len(found) * (len(missing) - len(found))
-            failed += not finished(line)
+        for done, (cell, outcome) in enumerate(executor.results(missing.values()), start=1):
+            record.add(cell, outcome)
+            failed += "error" in outcome
+            left = (time.monotonic() - start) / done * (len(missing) - done)
             told = f"{failed} failed, " if failed else ""
-            progress("sweep", before + len(found), count, f"{told}about {clock(left)} left")
+            progress("sweep", before + done, count, f"{told}about {clock(left)} left")
     finally:
         executor.close()
-    return found
 
 
 def clock(seconds: float) -> str:
