@@ -1,11 +1,11 @@
-"""What a sweep costs beside its cells' own time: cells of a known busy time, an idle-machine figure and a lost worker's.
+"""What a sweep costs beside its cells' own time, by cells of a known busy time.
 
 Run it: python benchmarks/sweeping.py [--cells 1000] [--busy 0.05] [--workers 2] [--executor local]
 
 overhead = wall·workers / Σ cells' own seconds - 1: the time in which a worker had no cell to work on, from the call of
-``sweep`` to its return: starting the processes, handing over, writing down. On a machine with other work to do, a worker
-waits for its core between two cells as well, and that is in it. Beside it stands what does not depend on others: the CPU
-seconds that the sweep took and the cells did not, over the cells' busy time.
+``sweep`` to its return: starting the processes, handing over, writing down. On a machine with other work to do, a
+worker waits for its core between two cells as well, and that is in it. Beside it stands what depends less on others:
+the CPU seconds that the sweep took and the cells did not, over the cells' busy time.
 """
 
 import argparse
@@ -76,9 +76,8 @@ def main() -> None:
     print(f"overhead {100 * overhead:.2f} % of the cells' own time; the first cell was done after {first:.2f} s")
     if given.executor == "local":  # Ray's processes are nobody's children
         share = besides / (given.cells * given.busy)
-        print(
-            f"CPU besides the cells' {1e3 * besides / given.cells:.2f} ms a cell, {100 * share:.2f} % of their busy time"
-        )
+        each = 1e3 * besides / given.cells
+        print(f"CPU besides the cells' {each:.2f} ms a cell, {100 * share:.2f} % of their busy time")
 
 
 if __name__ == "__main__":

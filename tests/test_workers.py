@@ -18,7 +18,7 @@ import pytest
 import dualnet
 from dualnet import specs as S
 from dualnet import store
-from dualnet.backends.protocol import Array, Arrays, Session
+from dualnet.backends.protocol import Arrays, Session
 from dualnet.backends.shares import bounds
 from dualnet.cli import main
 from dualnet.errors import SpecError, UnsupportedError, WorkerError
@@ -26,7 +26,7 @@ from dualnet.run import several
 from dualnet.run.feed import feed
 from dualnet.run.hosts import Here, Workers
 from dualnet.run.plan import Settings
-from dualnet.run.train import train, train_session
+from dualnet.run.train import train
 from dualnet.specs import text, zoo
 from tests.own_layers import Centered
 
@@ -35,8 +35,8 @@ DIGITS = S.Data(set="digits", normalise="standard")
 
 # Sums over a batch in another order, 24 steps: 2^-53 with three digits to spare (5e-15 was seen).
 CLOSE = 1e-12
-# A bias in front of a BatchNorm has the gradient zero, of which float64 leaves some 1e-16: Adam divides it by its epsilon
-# of 1e-8 and multiplies by the rate of 1e-3. So its steps are noise, of 1e-9 in all where 1e-11 is one.
+# A bias in front of a BatchNorm has the gradient zero, of which float64 leaves some 1e-16 to 1e-14: Adam divides that by
+# its epsilon of 1e-8, and multiplies by the rate of 1e-3. So 33 steps are noise of 1e-8 at most (7e-9 was seen).
 NOISE = 1e-7
 
 
@@ -99,8 +99,8 @@ def spec_of(
 
 WEIGHTED = S.CrossEntropy(0.1, (1.0, 2.5, 0.3), "samples", "sample", ignore_index=1)
 
-# Everything at once that looks at a whole batch: BatchNorm used twice, masks, a weighted mean, the global norm, gathered
-# gradients, running means, a scale that overflows, and an output that the loss does not reach.
+# Everything at once that looks at a whole batch: BatchNorm used twice, masks, a weighted mean, the global norm,
+# gathered gradients, running means, a scale that overflows, and an output that the loss does not reach.
 WHOLE = spec_of(
     (
         S.Conv2d(4, 3, bias=False, name="conv"),  # in front of a BatchNorm its gradient would be noise
@@ -350,7 +350,7 @@ def test_a_backend_without_ranks_is_refused_by_name(tmp_path: Path) -> None:
 def test_an_error_of_all_ranks_is_one_error_and_they_live_on(tmp_path: Path) -> None:
     with fake(tmp_path, "Parallel") as host:
         session: Any = host.open("torch", SPEC, workers=3)
-        with pytest.raises(dualnet.errors.WeightsError, match="^refused by 0$"):
+        with pytest.raises(dualnet.errors.WeightsError, match=r"^refused by 0$"):
             session.load({})
         assert session.weights()["number"] == 0
         assert host.facts("torch")["workers"] == "3"

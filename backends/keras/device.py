@@ -55,7 +55,7 @@ def place(name: str) -> str:
 
 
 def replicas(name: str, workers: int) -> list[str]:
-    """Return TensorFlow's names of the devices of so many replicas. Raises ``DeviceError`` if this machine lacks one."""
+    """Return TensorFlow's names of the devices of so many replicas. Raises ``DeviceError`` if one is not there."""
     number = check.device(name)
     if number is not None:
         return [place(f"cuda:{number + each}") for each in range(workers)]

@@ -1,9 +1,9 @@
 """Replicas: one model trained on several devices, each on its slice of every batch, under ``tf.distribute``.
 
-``fit`` under MultiWorkerMirroredStrategy fails with this Keras (keras #20585), so this is a ``strategy.run`` loop of our
-own under MirroredStrategy. The outputs of all are gathered before the loss, so that each replica has the loss of the
-whole batch, however it is averaged, and its gradient at its own rows. The gradients of the parameters are then sums over
-the replicas, and BatchNorm's moments sums over all rows. Optimizers work outside of the replicas, as they do alone.
+``fit`` under MultiWorkerMirroredStrategy fails with this Keras (keras #20585), so this is a ``strategy.run`` loop of
+our own under MirroredStrategy. The outputs of all are gathered before the loss, so that each replica has the loss of
+the whole batch, however it is averaged, and its gradient at its own rows. The gradients of the parameters are then sums
+over the replicas, and BatchNorm's moments sums over all rows. Optimizers work outside of the replicas, as alone.
 """
 
 from functools import partial

@@ -1,9 +1,9 @@
 """Ranks: one model trained by several processes, each on its slice of every batch, by ``torch.distributed`` and DDP.
 
-Every rank holds the data and takes the rows ``bounds`` gives it. The outputs of all are gathered before the loss, so that
-each rank has the loss of the whole batch, however it is averaged, and its gradient at its own rows. The gradients of the
-parameters are then sums over the ranks, and BatchNorm's moments sums over all rows. Steps are those of one process, but
-for the order of sums.
+Every rank holds the data and takes the rows that ``bounds`` gives it. The outputs of all are gathered before the loss,
+so that each rank has the loss of the whole batch, however it is averaged, and its gradient at its own rows. The
+gradients of the parameters are then sums over the ranks, and BatchNorm's moments sums over all rows. Steps are those of
+one process, but for the order of sums.
 """
 
 import atexit

@@ -33,8 +33,8 @@ def train(
     """Train a spec on every backend, from the same start, on the same batches, and show what it came to.
 
     ``out`` is a folder for checkpoints, from which ``resume`` goes on; ``watch`` is called after each epoch with
-    (backend, what is trained so far). ``workers`` train one model on each backend, equal to one process; the bench needs
-    a host of processes, ``Workers()``. Raises ``SpecError``, ``DataError`` or ``WeightsError``.
+    (backend, what is trained so far). ``workers`` train one model on each backend, equal to one process; the bench
+    needs a host of processes, ``Workers()``. Raises ``SpecError``, ``DataError`` or ``WeightsError``.
     """
     net = spec_of(spec)
     each = f", {workers} workers" if workers > 1 else ""

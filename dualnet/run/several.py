@@ -20,8 +20,8 @@ def check(spec: Spec, count: int, workers: int) -> None:
     short = [each for each in (min(size, count), count % size) if 0 < each < workers]
     if short:
         msg = (
-            f"{spec.name}: batches of {size} of {count:,} examples leave one of {short[0]}, too few for {workers} workers "
-            "to have one each. Choose another batch_size, or fewer workers."
+            f"{spec.name}: batches of {size} of {count:,} examples leave one of {short[0]}, too few for {workers} "
+            "workers to have one each. Choose another batch_size, or fewer workers."
         )
         raise SpecError(msg)
 
@@ -31,8 +31,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> None:
     size = environment.get("WORLD_SIZE", "1")
     if "RANK" in environment and size != "1":
         msg = (
-            f"This is process {environment['RANK']} of {size} that torchrun (or its like) started, and each would train "
-            f"the whole model. dualnet starts its workers itself: leave out torchrun, and say --workers {size}."
+            f"This is process {environment['RANK']} of {size} that torchrun (or its like) started, and each would "
+            f"train the whole model. dualnet starts its workers itself: leave out torchrun, and say --workers {size}."
         )
         raise SpecError(msg)
 

@@ -1,8 +1,9 @@
-"""Cells: a sweep's grid as descriptions in plain data. A cell's id is the hash of its description, and of nothing else."""
+"""Cells: a sweep's grid as descriptions in plain data. A cell's id is the hash of its description alone."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -30,17 +31,26 @@ def cells(
 
     ``options`` are those of the verb, None left out; ``more`` is what else the cells share, such as their device.
     ``training`` holds, by field of a spec's training or its optimizer, the values to set it to. The whole spec is part
-    of a description, so that a file which changed makes other cells. Raises ``SpecError`` for a value that no spec takes.
+    of a description, so that a file which changed makes other cells. Raises ``SpecError`` for a value that no spec
+    takes.
     """
     found = {}
     for spec, values in product(specs, product(*training.values())):
         changed = dict(zip(training, values, strict=True))
-        data = texts.to_data(texts.with_fields(spec, **changed) if changed else spec)
+        data = texts.to_data(_set(spec, changed))
         for dtype, seed in product(dtypes, seeds):
             cell = {"sweep": FORMAT, "verb": verb, "spec": data, "seed": seed, "dtype": dtype, **more}
             cell |= {"settings": changed, "options": {n: value for n, value in options.items() if value is not None}}
             found[identity(cell)] = cell
     return list(found.values())
+
+
+def _set(spec: Spec, changed: Mapping[str, Any]) -> Spec:
+    """Return a spec with fields of its training set, the learning rate in its optimizer."""
+    fields = dict(changed)
+    if "learning_rate" in fields:
+        fields["optimizer"] = replace(spec.training.optimizer, learning_rate=fields.pop("learning_rate"))
+    return texts.with_fields(spec, **fields) if fields else spec
 
 
 def written(cell: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from dualnet.errors import WorkerError
 from dualnet.run.hosts import Process
 from dualnet.sweep.calls import Outcome
 
+MODULE = "dualnet.sweep.worker"
+
 # How often a cell is given to a worker before it is held to be the cell that kills them.
 TRIES = 2
 
@@ -27,11 +29,15 @@ class Local:
     def __init__(self, workers: int, threads: int = 1) -> None:
         self.workers, self.threads = workers, threads
         self.processes: dict[int, Process] = {}
+        self.sent: dict[int, int] = {}  # how many cells each worker has that it has not answered
         self.lock = Lock()
         self.closed = False
 
     def results(self, cells: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
-        """Yield each cell, as it is written, and what it came to, as they come; a cell whose worker dies is done once more."""
+        """Yield each cell, as it is written, and what it came to, as they come.
+
+        A cell whose worker dies is done once more.
+        """
         waiting: deque[Given] = deque((cell, 1) for cell in cells)
         done: Done = SimpleQueue()
         count = len(waiting)
@@ -45,37 +51,56 @@ class Local:
         given: deque[Given] = deque()
         ahead = 1
         while not self.closed:
+            while len(given) < ahead and (cell := _next(waiting)):
+                given.append(cell)
+            if not given:
+                return
             try:
-                process = self._process(number)
-                while len(given) < ahead and (cell := _next(waiting)):
-                    given.append(cell)
-                    process.commands.write(cell[0].encode() + b"\n")
-                    process.commands.flush()
-                if not given:
-                    return
-                found: Outcome = json.loads(process.answers.readline())
-            except (OSError, ValueError, WorkerError):  # no line, or half of one: it went away
-                self._lost(number, given, waiting, done)
+                found = self._asked(number, given)
+            except (OSError, ValueError, WorkerError) as error:  # no line, or half of one: it went away
+                self._lost(number, given, waiting, done, str(error))
                 continue
-            cell, tries = given.popleft()
-            done.put((cell, found | ({"tries": tries} if tries > 1 else {})))
+            text, tries = given.popleft()
+            if found.pop("leaves", False):
+                self._part(number, at_once=True)
+                waiting.extendleft(reversed(given))
+                given.clear()
+            done.put((text, found | ({"tries": tries} if tries > 1 else {})))
             ahead = 2 if found["seconds"] < SHORT and len(waiting) > self.workers else 1
 
-    def _lost(self, number: int, given: deque[Given], waiting: deque[Given], done: Done) -> None:
+    def _asked(self, number: int, given: deque[Given]) -> Outcome:
+        """Return what the first of the given cells came to; those that the worker has not yet are sent to it before."""
+        process = self._process(number)
+        for text, _ in list(given)[self.sent[number] :]:
+            process.commands.write(text.encode() + b"\n")
+            process.commands.flush()
+            self.sent[number] += 1
+        found: Outcome = json.loads(process.answers.readline())
+        self.sent[number] -= 1
+        return found
+
+    def _lost(self, number: int, given: deque[Given], waiting: deque[Given], done: Done, why: str) -> None:
         """Bury a worker that went away. The cell that it had begun counts as tried, the one behind does not."""
-        with self.lock:
-            process = self.processes.pop(number, None)
-        told = process.gone("do a cell") if process else "its worker could not be started"
-        if process:
-            process.close()
-        for behind in reversed(list(given)[1:]):
-            waiting.appendleft(behind)
-        cell, tries = given[0]
+        told = self._part(number) or why
+        text, tries = given.popleft()
+        waiting.extendleft(reversed(given))
         given.clear()
         if tries < TRIES:
-            waiting.appendleft((cell, tries + 1))
+            waiting.appendleft((text, tries + 1))
         else:
-            done.put((cell, {"error": f"{told} It was tried {TRIES} times.", "seconds": 0.0, "tries": tries}))
+            done.put((text, {"error": f"{told} It was tried {TRIES} times.", "seconds": 0.0, "tries": tries}))
+
+    def _part(self, number: int, at_once: bool = False) -> str:
+        """End a worker, if it has not ended; return in words how it went, nothing if there is none."""
+        with self.lock:
+            process = self.processes.pop(number, None)
+        if process is None:
+            return ""
+        if at_once:
+            process.process.kill()
+        told = process.gone("do a cell")
+        process.close()
+        return told
 
     def _process(self, number: int) -> Process:
         with self.lock:
@@ -84,8 +109,8 @@ class Local:
                 raise WorkerError(msg)
             if number not in self.processes:
                 label = f"sweep worker {number + 1}"
-                module = "dualnet.sweep.worker"
-                self.processes[number] = Process("cells", sys.executable, self.threads, label, module=module)
+                self.sent[number] = 0
+                self.processes[number] = Process("cells", sys.executable, self.threads, label, module=MODULE)
             return self.processes[number]
 
     def close(self) -> None:

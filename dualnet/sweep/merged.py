@@ -13,7 +13,7 @@ EVERY = "Every cell"
 
 
 def merged(verb: str, lines: Mapping[str, Line], missing: int = 0) -> Result:
-    """Return the result of a sweep: what fared how, every cell, and what failed; ``missing`` cells are other shards'."""
+    """Return the result of a sweep: what fared how, every cell, what failed; ``missing`` are other shards'."""
     rows = list(lines.values())
     failed = [line for line in rows if not finished(line)]
     verdicts = Counter(verdict(line) for line in rows)

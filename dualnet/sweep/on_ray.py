@@ -35,7 +35,10 @@ class OnRay:
         self.actor = ray.remote(num_cpus=1, runtime_env={"env_vars": variables | named})(CellWorker)
 
     def results(self, cells: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
-        """Yield each cell, as it is written, and what it came to, as they come; a cell whose actor dies is done once more, by another."""
+        """Yield each cell, as it is written, and what it came to, as they come.
+
+        A cell whose actor dies is done once more, by another.
+        """
         waiting = deque((cell, 1) for cell in cells)
         running: dict[Any, tuple[Any, str, int]] = {}
 
@@ -58,6 +61,9 @@ class OnRay:
                     give(actor)
                     continue
                 found = {"error": f"{type(error).__name__}. It was tried {TRIES} times.", "seconds": 0.0}
+            if found.pop("leaves", False):
+                self.ray.kill(actor)
+                actor = self._fresh()
             give(actor)
             yield cell, found | ({"tries": tries} if tries > 1 else {})
 
