@@ -35,8 +35,8 @@ DIGITS = S.Data(set="digits", normalise="standard")
 
 # Sums over a batch in another order, 24 steps: 2^-53 with three digits to spare (5e-15 was seen).
 CLOSE = 1e-12
-# A bias in front of a BatchNorm has the gradient zero, of which float64 leaves some 1e-16 to 1e-14: Adam divides that by
-# its epsilon of 1e-8, and multiplies by the rate of 1e-3. So 33 steps are noise of 1e-8 at most (7e-9 was seen).
+# A bias in front of a BatchNorm has the gradient zero, of which float64 leaves some 1e-16 to 1e-14: Adam divides that
+# by its epsilon of 1e-8, and multiplies by the rate of 1e-3. So 33 steps are noise of 1e-8 at most (7e-9 was seen).
 NOISE = 1e-7
 
 

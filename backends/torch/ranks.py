@@ -27,8 +27,6 @@ from dualnet.specs.losses import Loss
 from dualnet.specs.optimizers import Clip, Optimizer
 from dualnet.specs.spec import Spec
 
-BatchNorm = nn.modules.batchnorm._BatchNorm
-
 
 class Ranks:
     """This process among the others. ``rows`` is the size of the batch at work, None between steps.
@@ -95,11 +93,11 @@ class _Gathered(torch.autograd.Function):
 def synchronise(model: nn.Module, ranks: Ranks) -> None:
     """Make every BatchNorm of a model take the moments of the whole batch during a step of the ranks."""
     for module in model.modules():
-        if isinstance(module, BatchNorm):
-            module.forward = partial(_normalised, module, ranks, module.forward)  # type: ignore[method-assign]
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.forward = partial(_normalised, module, ranks, module.forward)
 
 
-def _normalised(module: BatchNorm, ranks: Ranks, alone: Any, x: Tensor) -> Tensor:
+def _normalised(module: Any, ranks: Ranks, alone: Any, x: Tensor) -> Tensor:
     if not module.training or ranks.rows is None:
         made: Tensor = alone(x)
         return made

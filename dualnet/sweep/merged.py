@@ -48,7 +48,7 @@ def verdict(line: Line) -> str:
 def _told(line: Line) -> dict[str, Any]:
     cell = line["cell"]
     own = {"spec": cell["spec"]["name"], "seed": cell["seed"], "dtype": cell["dtype"], "settings": cell["settings"]}
-    return own | line["outcome"]
+    return {**own, **line["outcome"]}
 
 
 def _settings(line: Line) -> str:
