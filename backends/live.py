@@ -78,6 +78,9 @@ class Live(Protocol):
     def descend(self, rate: float, momentum: float) -> None:
         """Update what trains by the gradients of the last pass: v ← momentum·v + g, w ← w - rate·v."""
 
+    def forget(self) -> None:
+        """Let go of the gradients of the last pass, and of velocities: each is as large as the model."""
+
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Make one pass; return every call of a layer in it, in the order in which they end."""
 
@@ -203,6 +206,10 @@ class Held:
             before = self.velocities.get(name)
             self.velocities[name] = slope if before is None else momentum * before + slope
             self.lower(self.held[name][0], rate * self.velocities[name])
+
+    def forget(self) -> None:
+        """Let go of the gradients of the last pass, and of velocities: each is as large as the model."""
+        self.slopes, self.velocities = {}, {}
 
     def lower(self, variable: Any, by: Any) -> None:
         """Subtract from a variable."""

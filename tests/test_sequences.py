@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import dualnet
+import tests.sequence_cases
+import tests.transform_cases  # noqa: F401 - enters its rows
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Array, Arrays

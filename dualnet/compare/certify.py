@@ -12,7 +12,7 @@ from dualnet.backends.live import CHANNELS, Inputs, Live, Run
 from dualnet.backends.recipe import Recipe
 from dualnet.compare.couple import Couple, Made
 from dualnet.compare.located import locate
-from dualnet.compare.noise import settle
+from dualnet.compare.noise import hush, settle
 from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
@@ -72,6 +72,7 @@ def certify(
     _unshared(report, couple)
     _unsteady(report, couple)
     settle(report, couple)
+    hush(report, couple)
     locate(report, couple, layout)
     _explain(report)
     return report

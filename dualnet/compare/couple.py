@@ -181,12 +181,26 @@ class Couple:
         made = self._lessons(key, self.recipes[0], runs[1]["draws"])
         return runs[0], Trained(runs[1], made[0].weights, made[-1].weights)
 
+    def strayed(self, side: str, training: bool, number: int) -> Run:
+        """Return a pass of a side in float32, its weights off by one ulp; ``number`` draws which way."""
+        key = (side, "float32")
+        live, start = self.fresh(key), self.start[side]
+        live.load(nudged({n: a for n, a in start.items() if a.dtype == np.float32}, number, 1))
+        self.started.discard(key)
+        return self.run(key, training, self._drawn(training))
+
+    def _drawn(self, training: bool) -> Sequence[Draw]:
+        made = self.trained[self.keys[0]].first if training else self.evaluated[self.keys[0]]
+        return made["draws"]
+
     def _passes(self, training: bool) -> dict[tuple[str, str], Run]:
         made: dict[tuple[str, str], Run] = {}
         for key in self.keys:
             like = made[self.keys[0]]["draws"] if made else ()
             self.fresh(key)
             made[key] = self.run(key, training, like)
+            if not training:
+                self.live(*key).forget()
         return made
 
     def _rate(self, run: Run) -> float:
@@ -203,15 +217,15 @@ class Couple:
         for step in range(1, self.count):
             self.run(key, True, first["draws"], step=step, tell=False)
             live.descend(rate, MOMENTUM)
+        live.forget()
         return Trained(first, one, live.weights())
 
     def watched(self, side: str, training: bool) -> list[Seen]:
         """Return every call of a layer in one pass of a side in float64, from the start."""
         if (side, training) not in self.seen:
-            made = {key: each.first for key, each in self.trained.items()} if training else self.evaluated
-            like = made[self.keys[0]]["draws"]
             live = self.fresh((side, "float64"))
-            self.seen[side, training] = live.watch(self._given("float64"), training=training, like=like)
+            given, like = self._given("float64"), self._drawn(training)
+            self.seen[side, training] = live.watch(given, training=training, like=like)
             self.started.discard((side, "float64"))
         return self.seen[side, training]
 

@@ -11,6 +11,7 @@ from dualnet.compare.tolerance import ROUNDOFF, SAME, SHRINKS_TO, alone, loud
 
 Verdict = Literal["equal", "rounding", "not checked", "unstable", "divergent"]
 WORST: tuple[Verdict, ...] = ("equal", "rounding", "unstable", "divergent")
+LOWER = "in the lower precision only"
 Array = NDArray[Any]
 
 
@@ -101,13 +102,18 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     """Return a verdict and a note. A side that is far less exact than the other is no alibi for itself."""
     less, more = noises
-    if balanced and more > loud(roundoff) and more > alone(roundoff) * max(less, roundoff):
-        return "divergent", f"one side is off by {more:.0e} in the lower precision only, the other by {less:.0e}"
+    if balanced and lone(less, more, roundoff):
+        return "divergent", f"one side is off by {more:.0e} {LOWER}, the other by {less:.0e}"
     if gap64 > same:
         if gap64 <= SHRINKS_TO * gap32:
             return "rounding", f"amplified rounding: the gap shrinks from {gap32:.0e} to {gap64:.0e} in float64"
         return "divergent", ""
     return ("equal" if gap32 <= more + 2 * roundoff else "rounding"), ""
+
+
+def lone(less: float, more: float, roundoff: float = ROUNDOFF["float32"]) -> bool:
+    """Return whether a side that is off by ``more`` in the lower precision is alone in that, the other by ``less``."""
+    return more > loud(roundoff) and more > alone(roundoff) * max(less, roundoff)
 
 
 def zero(in32: Array, in64: Array, reference: float = 0.0, roundoff: float = ROUNDOFF["float32"]) -> bool:

@@ -97,6 +97,9 @@ class Replay:
         """Go on to the next update: it was made at the recording's own rate, which both sides share."""
         self.count += 1
 
+    def forget(self) -> None:
+        """Nothing to do: a recording holds what it holds."""
+
     def watch(self, inputs: Inputs, *, training: bool, like: Sequence[Draw] = ()) -> list[Seen]:
         """Return every call of a layer, as it was recorded. Raises ``UnsupportedError`` if none was."""
         mode = "train" if training else "eval"
