@@ -185,7 +185,8 @@ def test_a_loss_is_that_of_the_whole_batch_however_it_is_averaged(workers: Worke
 
 
 ZOO = [
-    *(pytest.param(side, "fashion_mlp", id=f"{side}-mlp") for side in SIDES),
+    pytest.param("torch", "fashion_mlp", id="torch-mlp"),
+    pytest.param("keras", "fashion_mlp", id="keras-mlp", marks=pytest.mark.slow),
     *(pytest.param(side, "fashion_cnn", id=f"{side}-cnn", marks=pytest.mark.slow) for side in SIDES),
 ]
 
