@@ -23,6 +23,7 @@ from dualnet.backends.shares import bounds
 from dualnet.cli import main
 from dualnet.errors import SpecError, UnsupportedError, WorkerError
 from dualnet.run import several
+from dualnet.run.distil import distil
 from dualnet.run.feed import feed
 from dualnet.run.hosts import Here, Workers
 from dualnet.run.plan import Settings
@@ -216,6 +217,24 @@ def test_a_training_is_that_of_one_process_and_each_goes_on_from_the_others_chec
     for folder, first, second in (("one, two", 1, 2), ("two, one", 2, 1)):
         run(short, folder, first)
         equal(run(long, folder, second, resume=True), alone, bound, noisy)
+
+
+@pytest.mark.slow
+def test_a_student_of_two_workers_is_that_of_one(workers: Workers) -> None:
+    teacher, student = (
+        text.with_fields(zoo.load(name), data=DIGITS, epochs=1, batch_size=25)
+        for name in ("fashion_mlp", "fashion_student")
+    )
+    fed = feed(teacher, dtype="float64", limit=110)
+
+    def run(host: Any, count: int) -> dict[str, Arrays]:
+        settings = Settings(dtype="float64", workers=count)
+        made = distil(host, ["torch"], teacher, student, S.Distillation(), fed, settings)["torch"]
+        return {"logits": made.logits, "losses": {role: np.array(each) for role, each in made.losses.items()}}
+
+    equal(run(workers, 2), run(Here(), 1))
+    with pytest.raises(SpecError, match="leave one of 1, too few for 2 workers"):
+        distil(workers, ["torch"], teacher, student, S.Distillation(), feed(teacher, limit=101), Settings(workers=2))
 
 
 @pytest.mark.slow

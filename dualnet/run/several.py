@@ -3,10 +3,23 @@
 import os
 from collections.abc import Mapping
 
+from dualnet.backends.protocol import Session
 from dualnet.errors import SpecError
+from dualnet.run.hosts import Host
+from dualnet.run.plan import Settings
 from dualnet.specs.graph import Step
 from dualnet.specs.layers import Halve
 from dualnet.specs.spec import Spec
+
+
+def opened(host: Host, name: str, spec: Spec, count: int, settings: Settings) -> Session:
+    """Return a session to train a spec on ``count`` examples, by as many workers as the settings say.
+
+    Raises ``SpecError`` for what several cannot train.
+    """
+    check(spec, count, settings.workers)
+    more = {"workers": settings.workers} if settings.workers > 1 else {}
+    return host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed, **more)
 
 
 def check(spec: Spec, count: int, workers: int) -> None:

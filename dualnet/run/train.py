@@ -63,10 +63,9 @@ def train(
     another run.
     """
     several.check(spec, len(feed.train.labels), settings.workers)
-    more = {"workers": settings.workers} if settings.workers > 1 else {}
 
     def run(name: str) -> Trained:
-        session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed, **more)
+        session = several.opened(host, name, spec, len(feed.train.labels), settings)
         return train_session(name, session, spec, feed, settings, progress, watch=watch)
 
     return host.each(names, run)
