@@ -326,6 +326,11 @@ class Parallel(Fake):
         if self.number == 1:
             return 1 / 0
         time.sleep(60)
+    def draw(self, seed):
+        if self.number == 0:
+            raise RuntimeError("connection closed by peer")
+        time.sleep(0.3)
+        os.kill(os.getpid(), 9)
     def steps(self, folder):
         open(os.path.join(folder, str(os.getpid())), "w").close()
         time.sleep(60)
@@ -408,6 +413,13 @@ def test_a_killed_rank_is_one_error_and_the_others_are_ended(tmp_path: Path) -> 
         killer.join()
         assert time.monotonic() - start < 20
         assert all(each.process.poll() is not None for each in host.processes.values())
+
+
+def test_of_two_errors_the_cause_is_told_and_not_what_followed_from_it(tmp_path: Path) -> None:
+    with fake(tmp_path, "Parallel") as host:
+        session: Any = host.open("torch", SPEC, workers=2)
+        with pytest.raises(WorkerError, match=r"^torch, worker 2 of 2: its worker went away \(exit code -9\)"):
+            session.draw(0)  # the first hears at once that its peer has closed, and is the first to fail
 
 
 def children(pid: int) -> list[int]:
