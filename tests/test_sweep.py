@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -307,6 +308,18 @@ def test_no_finished_cell_is_lost_and_nobody_is_left(tmp_path: Path, how: str) -
     rest = Counted()
     assert len(sweep(busy(200, 0.02), tmp_path, rest, resume=True)) == 200
     assert len(rest.seen) == 200 - len(after)
+
+
+def test_closing_ends_a_cell_that_would_take_a_minute() -> None:
+    executor = Local(1)
+    (cell,) = busy(1, 60.0)
+    threading.Thread(target=lambda: list(executor.results([grid.written(cell)])), daemon=True).start()
+    until(lambda: executor.processes)
+    pid = executor.processes[0].process.pid
+    start = time.monotonic()
+    executor.close()
+    assert gone(pid)
+    assert time.monotonic() - start < 8  # not the 10 s that a worker is given to end by itself
 
 
 # --- one page
