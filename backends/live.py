@@ -7,13 +7,13 @@ an order of axes how an input or output lies: axis i of the model holds axis ``o
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
 from dualnet.backends import backend
 from dualnet.backends.draws import Array, Arrays, Draw
+from dualnet.backends.fact import Piece, whole
 from dualnet.backends.recipe import Learned, Recipe
 from dualnet.backends.watch import Seen
 from dualnet.errors import UnsupportedError, WeightsError
@@ -134,14 +134,15 @@ class Held:
         if carries is None:
             self.held = {name: (variable, None) for name, variable in variables.items()}
         else:
-            self.held = {carry.source: (find(carry.target), carry) for carry in carries}
+            self.held = {carry.source: (find(whole(carry.target)), carry) for carry in carries}
         known = {id(variable) for variable, _ in self.held.values()}
         self.others = {n: (v, np.array(self.read(v))) for n, v in variables.items() if id(v) not in known}
 
     def names(self) -> dict[int, str]:
         """Return each variable's name, by id: the source's where it has one, else its own."""
         own = {id(variable): name for name, variable in self.variables.items()}
-        return own | {id(variable): name for name, (variable, _) in self.held.items()}
+        parts = {name for name, (_, carry) in self.held.items() if isinstance(carry, Piece) and carry.at}
+        return own | {id(variable): name for name, (variable, _) in self.held.items() if name not in parts}
 
     def other(self, name: str) -> Array:
         """Return a weight by the model's own name: one of ``rest``, say."""
@@ -198,11 +199,15 @@ class Held:
                 msg = f"There is no weight {name!r}. Present: {', '.join(self.held) or 'none'}."
                 raise WeightsError(msg)
             variable, carry = self.held[name]
-            self.write(variable, array if carry is None else carry.forth(array))
+            if isinstance(carry, Piece):
+                self.write(variable, carry.put(array, self.read(variable)))
+            else:
+                self.write(variable, array if carry is None else carry.forth(array))
 
     def descend(self, rate: float, momentum: float) -> None:
         """Update what trains by the gradients of the last pass: v ← momentum·v + g, w ← w - rate·v."""
-        for name, slope in self.slopes.items():
+        one = {id(self.held[name][0]): (name, slope) for name, slope in self.slopes.items()}  # of several parts
+        for name, slope in one.values():
             before = self.velocities.get(name)
             self.velocities[name] = slope if before is None else momentum * before + slope
             self.lower(self.held[name][0], rate * self.velocities[name])
@@ -214,34 +219,6 @@ class Held:
     def lower(self, variable: Any, by: Any) -> None:
         """Subtract from a variable."""
         raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One weight of a live model: the kind of its layer, its role there, and the way to the common (PyTorch's) layout.
-
-    ``order`` permutes the own array, ``shape`` is what that is then reshaped to; ``framed`` is the framework.
-    """
-
-    name: str
-    kind: str
-    role: str
-    own: tuple[int, ...]
-    order: tuple[int, ...]
-    shape: tuple[int, ...]
-    trainable: bool = True
-    framed: str = ""
-
-    def carry(self, other: "Fact") -> Carry:
-        """Return how this weight lies in another model's."""
-        back = tuple(int(axis) for axis in np.argsort(other.order))
-        if self.own == other.own and self.order == other.order:
-            split, order = self.own, tuple(range(len(self.own)))
-        elif self.order == tuple(range(len(self.order))):
-            split, order = tuple(other.own[axis] for axis in other.order), back
-        else:
-            split, order = self.own, self.order
-        return Carry(self.name, other.name, self.own, split, order, other.own, self.trainable)
 
 
 def framework(model: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dualnet import store
-from dualnet.backends.live import Fact
+from dualnet.backends.fact import Fact
 from dualnet.backends.watch import Seen
 from dualnet.compare.record import check_recordings
 from dualnet.data.idx import read_idx

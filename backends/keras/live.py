@@ -154,9 +154,9 @@ class KerasLive(Held):
         return made
 
     def _told(self, variables: list[Any], slopes: list[Any]) -> Arrays:
-        names = {id(variable): name for name, (variable, _) in self.held.items()}
-        pairs = [(names[id(v)], g) for v, g in zip(variables, slopes, strict=True) if id(v) in names]
-        return {name: np.array(self._back(name, self.array(slope))) for name, slope in pairs}
+        known = {id(v): self.array(slope) for v, slope in zip(variables, slopes, strict=True)}
+        held = ((name, known[id(v)]) for name, (v, _) in self.held.items() if id(v) in known)
+        return {name: np.array(self._back(name, slope)) for name, slope in held}
 
     def _wide(self) -> Any:
         return wide(self.model.variable_dtype) if self.dtype == "float64" else nullcontext()

@@ -17,9 +17,11 @@ from dualnet.compare.report import Report
 from dualnet.compare.stage import Stage, largest
 from dualnet.compare.tolerance import SAME_AFTER_STEPS
 from dualnet.compare.verdict import Finding
-from dualnet.compare.weighed import lone, matters
+from dualnet.compare.weighed import lone, matters, numbers
 
 TWICE = "numbers that differ when it is run twice"  # as a recording says it
+PASSES = ("forward", "train mode", "gradients", "loss", "step", "state")
+UNGIVEN = "Weights cannot be given across, for no pairs of them were found"
 RANDOM = ("train mode", "gradients", "loss", "step", "state")
 
 
@@ -69,6 +71,7 @@ def certify(
         made.seconds = time.perf_counter() - start
         report.stages.append(made)
     _unpaired(report, couple, strict, note)
+    _ungiven(report, couple)
     _unshared(report, couple)
     _unsteady(report, couple)
     settle(report, couple)
@@ -270,6 +273,20 @@ def _unpaired(report: Report, couple: Couple, strict: bool, note: str) -> None:
     first = structure.first("divergent")
     structure.where, structure.cause = (first.name, first.note) if first else ("", "")
     structure.note += f"; {note}" if note else ""
+
+
+def _ungiven(report: Report, couple: Couple) -> None:
+    """Take back what was said of passes where both sides hold as many numbers that could not be given across."""
+    if couple.source is None or report.stage("forward").verdict != "divergent":
+        return
+    left = {side: dict(numbers(couple, side)) for side in couple.sides}
+    counts = [sum(found.values()) for found in left.values()]
+    if counts[0] and counts[0] == counts[1]:
+        names = "; ".join(f"{', '.join(found)} ({side})" for side, found in left.items())
+        why = f"{UNGIVEN}: {names}. Name them in a table"
+        for index, stage in enumerate(report.stages):
+            if stage.name in PASSES:
+                report.stages[index] = Stage(stage.name, skipped=why if stage.name == "forward" else "as forward")
 
 
 def _unshared(report: Report, couple: Couple) -> None:

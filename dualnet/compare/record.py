@@ -12,7 +12,9 @@ from dualnet.backends.draws import Draw
 from dualnet.backends.live import Live, adapter, framework
 from dualnet.compare.certify import TWICE, _said, certify, given, lossless
 from dualnet.compare.couple import Couple, _exact
-from dualnet.compare.match import Matching, _in_orders, _layouts, _out_orders, match
+from dualnet.compare.match import _in_orders, _layouts, _out_orders, opened
+from dualnet.compare.pairs import Matching, match
+from dualnet.compare.reads import settle_reads
 from dualnet.compare.report import Report
 from dualnet.errors import DataError, SpecError
 from dualnet.run.calls import told
@@ -52,9 +54,10 @@ def record(
         raise SpecError(msg)
     arrays = given(porter(here).arrays(inputs))
     page.build(model, arrays, ())
-    make = partial(page.live, model)
+    facts = page.facts(model)
+    make = partial(opened, page, model, facts)
     couple = Couple((make, make), ("recorded", "again"), arrays, None if as_is else "left", STEPS)
-    made = Recording(name, here, not as_is, STEPS, facts=page.facts(model))
+    made = Recording(name, here, not as_is, STEPS, facts=facts)
     _fill(made, couple, 0, {})
     made.origin = made.digest()
     return made
@@ -79,6 +82,10 @@ def _second(model: Any, here: str, page: Any, like: Recording, table: Mapping[st
     page.build(model, inputs, orders)
     own = {a: page.name_of(model, b) for a, b in (table or {}).items()}
     found: Matching = match(like.facts, page.facts(model), own, like.part("own"), page.values(model))
+    for spare in found.spare[0]:
+        found.left_out[spare] = "a second bias: record first the side that has one only"
+    model = page.fold(model, found.spare[1])
+    settle_reads(found, first, partial(page.live, model, in_orders=orders), inputs)
     outs = _out_orders(first("float32"), page.live(model, "float32", in_orders=orders), inputs)
     right = partial(page.live, model, carries=found.carries, in_orders=orders, out_orders=outs)
     couple = Couple((first, right), ("origin", "recorded"), inputs, None, like.steps)

@@ -102,7 +102,7 @@ def lone(couple: Couple) -> list[tuple[str, str]]:
     Weights may go unpaired on both sides, such as those of attention written in two ways: then only what is left over
     counts, if a single weight has just its size.
     """
-    sizes = {side: dict(_trained(couple, side)) for side in couple.sides}
+    sizes = {side: dict(numbers(couple, side)) for side in couple.sides}
     totals = {side: sum(found.values()) for side, found in sizes.items()}
     side = max(totals, key=totals.__getitem__)
     over = totals[side] - min(totals.values())
@@ -110,7 +110,7 @@ def lone(couple: Couple) -> list[tuple[str, str]]:
     return exact or ([(side, name) for name in sizes[side]] if over and over == totals[side] else [])
 
 
-def _trained(couple: Couple, side: str) -> Iterator[tuple[str, int]]:
+def numbers(couple: Couple, side: str) -> Iterator[tuple[str, int]]:
     """Yield the weights of a side that train, matter to its outputs and have no counterpart, with their sizes."""
     for name in couple.alone[side]:
         if matters(couple, side, name):

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dualnet.backends.draws import Arrays, Draw
-from dualnet.backends.live import CHANNELS, Fact
+from dualnet.backends.fact import Fact
+from dualnet.backends.live import CHANNELS
 from dualnet.errors import DataError
 from dualnet.run import calls
 from dualnet.run.recording import FORMAT, PAGE, Named, Pass, Recording
@@ -140,14 +142,20 @@ def _sizes(value: Any) -> tuple[int, ...]:
 
 def _fact(row: Any) -> Fact:
     told = _kind(row, dict, "a weight")
-    if told.keys() != {"name", "kind", "role", "own", "order", "shape", "trainable", "framed"}:
+    if told.keys() != {each.name for each in fields(Fact)}:
         _refuse("a weight is not described as weights are")
     own, order, shape = (_sizes(told[name]) for name in ("own", "order", "shape"))
     if sorted(order) != list(range(len(own))) or math.prod(own) != math.prod(shape):
         _refuse("a weight's shape and axes do not fit")
     _words([told[name] for name in ("name", "kind", "role", "framed")], "weights")
     trainable = _kind(told["trainable"], bool, "trainable")
-    return Fact(told["name"], told["kind"], told["role"], own, order, shape, trainable, told["framed"])
+    gates, at = _sizes(told["gates"]), None if told["at"] is None else _sizes(told["at"])
+    if sorted(gates) != list(range(len(gates))) or (gates and (not shape or shape[0] % len(gates))):
+        _refuse("a weight's gates do not fit")
+    if at is not None and (len(at) != 2 or at[0] >= at[1]):
+        _refuse("a weight's rows do not fit")
+    words = (told["name"], told["kind"], told["role"])
+    return Fact(*words, own, order, shape, trainable, told["framed"], gates, at)  # type: ignore[arg-type]
 
 
 def _pass(row: Any) -> Pass:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dualnet import store
 from dualnet.backends.draws import Arrays, Draw
-from dualnet.backends.live import Fact
+from dualnet.backends.fact import Fact
 from dualnet.errors import DataError, WeightsError
 
 FORMAT = 1

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dualnet.compare.report import Report
-from tests.seeded.pair import Pair, sound
+from tests.seeded.drawn import DrawnPair
+from tests.seeded.pair import DRAWN, Pair, sound
 from tests.seeded.trap import Fault, planted, where
 from tests.seeded.traps import BY_NAME
 
@@ -67,11 +68,14 @@ def alarm(name: str, seed: int, batch: int | None) -> dict[str, Any]:
     """Return what is blamed in a pair without fault."""
     row: dict[str, Any] = {"pair": name, "seed": seed, "batch": batch}
     try:
-        report = sound(name, seed, batch).check()
+        report = (DrawnPair(seed, batch) if name == DRAWN else sound(name, seed, batch)).check()
     except Exception as error:
         return {
             **row,
             "verdict": "refused",
             "blamed": [f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"],
         }
-    return {**row, "verdict": report.verdict, "blamed": sorted(f"{stage}: {name}" for stage, name in blamed(report))}
+    found = sorted(f"{stage}: {name}" for stage, name in blamed(report))
+    if report.stage("forward").verdict == "not checked":
+        found.append(f"forward not checked: {report.stage('forward').skipped}")
+    return {**row, "verdict": report.verdict, "blamed": found}

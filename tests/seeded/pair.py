@@ -16,6 +16,7 @@ from dualnet.compare.report import Report
 from tests.seeded.models import page
 
 NAMES = ("mlp", "cnn", "resnet", "depthwise", "lstm", "transformer", "autoencoder", "gan")
+DRAWN = "drawn"  # pairs that a seed draws: see ``drawn``
 KNOWN = set(inspect.signature(dualnet.check).parameters)
 SETTINGS = ("loss", "optimizer", "clip", "scheduler")
 

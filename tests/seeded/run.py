@@ -72,15 +72,17 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", help="names, with commas (default: all)")
     parser.add_argument("--traps", help="names, with commas (default: all)")
-    parser.add_argument("--sound", type=int, metavar="N", help="run N seeds of each pair without a fault instead")
+    parser.add_argument(
+        "--sound", type=int, metavar="N", help="run N seeds of each pair without a fault instead, and of drawn ones"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.add_argument("--record", type=Path, help="what is done (build/seeded.jsonl, build/sound.jsonl)")
     given = parser.parse_args(words)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tests.seeded import page
-    from tests.seeded.pair import NAMES
+    from tests.seeded.pair import DRAWN, NAMES
 
-    names = given.pairs.split(",") if given.pairs else list(NAMES)
+    names = given.pairs.split(",") if given.pairs else [*NAMES, *([DRAWN] if given.sound else [])]
     if given.sound:
         wanted: list[Any] = [(name, seed, (None, 2, 6)[seed % 3]) for seed in range(given.sound) for name in names]
         record = given.record or Path("build/sound.jsonl")
