@@ -136,3 +136,26 @@ class Backend(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""
+
+
+class Parallel(Backend, Protocol):
+    """A backend that trains one model by several workers at once, each on its slice of every batch."""
+
+    def processes(self, workers: int) -> int:
+        """Return in how many processes so many workers train. Each is started with ``DUALNET_WORKERS`` = workers."""
+
+    def part(
+        self,
+        spec: Spec,
+        *,
+        number: int,
+        workers: int,
+        meet: str,
+        dtype: str = "float32",
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> Session:
+        """Return the session of process ``number``; ``meet`` is a file: address by which processes find one another.
+
+        The verbs that change its state are asked of all processes at once, the others of the first.
+        """

@@ -19,6 +19,7 @@ ROOMS = (
     ("dualnet.report",),
     ("dualnet.experiments",),
     ("dualnet.api",),
+    ("dualnet.sweep",),
     ("dualnet.cli", "dualnet.testing"),
     ("dualnet.pytest_plugin",),
     ("dualnet", "dualnet.__main__"),

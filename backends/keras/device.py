@@ -22,10 +22,16 @@ if keras.config.backend() != "tensorflow":
     msg = f"dualnet runs Keras on TensorFlow. Received: KERAS_BACKEND={keras.config.backend()}; unset it."
     raise UnsupportedError(msg)
 
+# How many replicas this process trains a model by; dualnet's own workers are told when they start.
+WORKERS = int(os.environ.get("DUALNET_WORKERS", "1"))
+
 # One thread unless the user says otherwise, as for torch: small nets gain nothing from more, and busy machines lose.
 with contextlib.suppress(RuntimeError):  # TensorFlow already runs: the process belongs to somebody else
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
-    tf.config.threading.set_inter_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+    tf.config.threading.set_inter_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) * WORKERS)
+    if WORKERS > 1:  # one logical CPU for each replica
+        cpu, *_ = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * WORKERS)
 with silence.start():  # the first op greets too
     tf.zeros(())
 
@@ -46,6 +52,18 @@ def place(name: str) -> str:
         raise DeviceError(msg)
     exact()
     return f"/GPU:{number}"
+
+
+def replicas(name: str, workers: int) -> list[str]:
+    """Return TensorFlow's names of the devices of so many replicas. Raises ``DeviceError`` if one is not there."""
+    number = check.device(name)
+    if number is not None:
+        return [place(f"cuda:{number + each}") for each in range(workers)]
+    found = [device.name for device in tf.config.list_logical_devices("CPU")]
+    if len(found) < workers:
+        msg = f"keras: TensorFlow started with {len(found)} logical CPUs, too few for {workers} workers."
+        raise DeviceError(msg)
+    return found[:workers]
 
 
 def names() -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualnet.backends.keras.layout import Layout
+from dualnet.backends.keras.slices import numbers
 from dualnet.backends.masks import GOLDEN, MIX1, MIX2, SHIFTS, STRIDE
 
 
@@ -26,7 +27,7 @@ class SharedDropout(keras.layers.Layer):
         """Return x with dropped entries in training mode, x itself else."""
         if not training or self.rate == 0.0:
             return x
-        rows = tf.cast(tf.range(tf.shape(x)[0], dtype=tf.int32), tf.uint64) * _u(self.size)
+        rows = numbers(tf.shape(x)[0]) * _u(self.size)
         index = tf.reshape(rows, [-1, *(1 for _ in self.index.shape)]) + tf.constant(self.index)[None]
         kept = uniforms(self.key, self.step, index) >= self.rate
         return x * tf.cast(kept, x.dtype) / tf.constant(1.0 - self.rate, x.dtype)

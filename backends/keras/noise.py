@@ -9,6 +9,7 @@ from keras import ops
 
 from dualnet.backends.keras.bridges import Configured, register
 from dualnet.backends.keras.dropout import uniforms
+from dualnet.backends.keras.slices import numbers
 
 
 class Noise(Configured):
@@ -45,7 +46,7 @@ class Noise(Configured):
         drawn = (shape[0], *[1] * (len(shape) - 1)) if features else tuple(shape)
         size = int(np.prod(drawn))
         places = layout.physical(np.arange(size, dtype=np.uint64).reshape(1, *drawn))
-        rows = tf.cast(tf.range(tf.shape(x)[0]), tf.uint64) * tf.constant(size, tf.uint64)
+        rows = numbers(tf.shape(x)[0]) * tf.constant(size, tf.uint64)
         return uniforms(key, step, tf.reshape(rows, [-1, *[1] * len(drawn)]) + tf.constant(places))
 
 

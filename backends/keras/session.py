@@ -300,6 +300,26 @@ class KerasBackend:
         """Return a session; ``seed`` keys the weights' start and, if shared, the dropout masks."""
         return KerasSession(spec, dtype, device, seed, shared_masks)
 
+    def processes(self, workers: int) -> int:
+        """Return in how many processes so many workers train: in one, as replicas on devices of their own."""
+        return 1
+
+    def part(
+        self,
+        spec: Spec,
+        *,
+        number: int,
+        workers: int,
+        meet: str,
+        dtype: str = "float32",
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> KerasSession:
+        """Return the session of all replicas; ``number`` and ``meet`` are for backends of several processes."""
+        from dualnet.backends.keras.replicas import Replicated, strategy
+
+        return Replicated(spec, dtype, device, seed, strategy(device, workers))
+
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""
         return devices.facts()

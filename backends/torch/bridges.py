@@ -172,7 +172,7 @@ class BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(x)
         axes = [axis for axis in range(x.dim()) if axis != 1]
         with torch.no_grad():
-            variance, mean = torch.var_mean(x, axes, correction=0)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance, self.momentum)
+            variance, mean = torch.var_mean(x, axes, correction=0)  # in 16 bits under autocast
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
         return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dualnet.backends.torch.dropout import SharedDropout, uniforms
+from dualnet.backends.torch.dropout import SharedDropout
 
 
 class Noise(SharedDropout):
@@ -25,15 +25,13 @@ class Noise(SharedDropout):
         """Return draws in the shape of a tensor."""
         if self.own:
             return torch.rand_like(like)
-        drawn = uniforms(self.key, self.step, like.numel(), like.device)
-        return drawn.reshape(like.shape).to(like.dtype)
+        return self.drawn(like.shape, like.device).to(like.dtype)
 
     def normal(self, like: Tensor) -> Tensor:
         """Return draws of N(0, 1), half a spacing up, for 0 has no quantile."""
         if self.own:
             return torch.randn_like(like)
-        drawn = uniforms(self.key, self.step, like.numel(), like.device) + 2.0**-54
-        return torch.special.ndtri(drawn).reshape(like.shape).to(like.dtype)
+        return torch.special.ndtri(self.drawn(like.shape, like.device) + 2.0**-54).to(like.dtype)
 
 
 class AlphaDropout(Noise):

@@ -270,6 +270,27 @@ class TorchBackend:
         """Return a session; ``seed`` keys the weights' start and, if shared, the dropout masks."""
         return TorchSession(spec, dtype, device, seed, shared_masks)
 
+    def processes(self, workers: int) -> int:
+        """Return in how many processes so many workers train: each has its own."""
+        return workers
+
+    def part(
+        self,
+        spec: Spec,
+        *,
+        number: int,
+        workers: int,
+        meet: str,
+        dtype: str = "float32",
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> TorchSession:
+        """Return the session of one rank; ``meet`` is the address of a file by which the ranks find one another."""
+        from dualnet.backends.torch.ranks import RankSession  # torch.distributed is for those who ask for it
+
+        place = device if check.device(device) is None else f"cuda:{(check.device(device) or 0) + number}"
+        return RankSession(spec, dtype, place, seed, (number, workers, meet))
+
     def facts(self) -> dict[str, Any]:
         """Return versions, devices and threads."""
         return devices.facts()

@@ -11,8 +11,10 @@ from dualnet.specs import zoo
 def train(arguments: Namespace) -> int:
     """Train on the chosen backends, and show curves, confusions and weights."""
     from dualnet.experiments.training import train as experiment
+    from dualnet.run.several import launched
     from dualnet.run.train import unwatched
 
+    launched()
     spec = trained(zoo.load(arguments.spec), arguments)
     fresh_or_resumed(arguments)
     board = None
@@ -22,7 +24,7 @@ def train(arguments: Namespace) -> int:
         board = TensorBoard(arguments.tensorboard)
 
     def run(bench: Bench) -> Result:
-        options = {"limit": arguments.limit, "out": arguments.out, "resume": arguments.resume}
+        options = {name: getattr(arguments, name) for name in ("limit", "out", "resume", "workers")}
         return experiment(spec, watch=board or unwatched, bench=bench, **options)
 
     code = shown(arguments, run)

@@ -39,6 +39,8 @@ def _train(verbs: "Verbs") -> None:
     verb.add_argument("--clip-norm", type=float, metavar="LIMIT", help="clip gradients by their global norm")
     verb.add_argument("--clip-value", type=float, metavar="LIMIT", help="clip each entry of the gradients")
     verb.add_argument("--augment", metavar="HOW", help="such as flip,crop:2,rotate:15,cutout:8; the same on both sides")
+    many = "processes or devices that share every batch, on each backend; equal to one (default 1)"
+    verb.add_argument("--workers", type=count, default=1, metavar="N", help=many)
     verb.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs, a run for each backend")
     limited(verb)
     resumable(verb)
@@ -147,4 +149,25 @@ def _blocks(verbs: "Verbs") -> None:
     limited(verb)
 
 
-EXPERIMENTS = (_train, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks)
+def _sweep(verbs: "Verbs") -> None:
+    about = "work through many cells: specs × seeds × precisions × settings, resumable, merged into one page"
+    verb = verb_of(verbs, "sweep", about, "sweeping:sweep")
+    verb.set_defaults(dtype="float32")
+    verb.add_argument("what", metavar="VERB", help="what each cell does: parity, train, init, signal or clip")
+    verb.add_argument("specs", nargs="+", metavar="SPEC", help="specs of the zoo, or .toml or .json files")
+    verb.add_argument("--seeds", default="0", metavar="S,…", help="such as 0-9 or 0-4,20 (default 0)")
+    verb.add_argument("--workers", type=count, default=1, metavar="N", help="cells at a time (default 1)")
+    verb.add_argument("--out", type=Path, metavar="DIR", required=True, help="the record, sweep.json and report.html")
+    verb.add_argument("--executor", choices=("local", "ray"), default="local", help="default local; ray: dualnet[ray]")
+    verb.add_argument(
+        "--shard", default="", metavar="i/n", help="do the i-th of n parts of the cells only, by their ids"
+    )
+    verb.add_argument("--stages", help="of parity: all, quick (no data set), or names with commas (default all)")
+    verb.add_argument("--epochs", default="", metavar="N,…", help="one or more (default: the spec's)")
+    verb.add_argument("--batch-size", default="", metavar="N,…", help="one or more (default: the spec's)")
+    verb.add_argument("--learning-rate", default="", metavar="R,…", help="one or more (default: the spec's)")
+    limited(verb)
+    resumable(verb)
+
+
+EXPERIMENTS = (_train, _sweep, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks)

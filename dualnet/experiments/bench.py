@@ -30,7 +30,7 @@ class Bench:
 
     def open(self, name: str, spec: Spec, **options: Any) -> Session:
         """Return a session of a backend in this bench's precision, device and seed, unless told otherwise."""
-        usual = {"dtype": self.dtype, "device": self.device, "seed": self.seed}
+        usual: dict[str, Any] = {"dtype": self.dtype, "device": self.device, "seed": self.seed}
         return self.host.open(name, spec, **(usual | options))
 
     def each(self, call: Callable[[str], Made]) -> dict[str, Made]:

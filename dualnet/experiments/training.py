@@ -26,21 +26,26 @@ def train(
     limit: int | None = None,
     out: Path | None = None,
     resume: bool = False,
+    workers: int = 1,
     watch: Watch = unwatched,
     bench: Bench = HERE,
 ) -> Result:
     """Train a spec on every backend, from the same start, on the same batches, and show what it came to.
 
     ``out`` is a folder for checkpoints, from which ``resume`` goes on; ``watch`` is called after each epoch with
-    (backend, what is trained so far). Raises ``SpecError``, ``DataError`` or ``WeightsError``.
+    (backend, what is trained so far). ``workers`` train one model on each backend, equal to one process; the bench
+    needs a host of processes, ``Workers()``. Raises ``SpecError``, ``DataError`` or ``WeightsError``.
     """
     net = spec_of(spec)
-    what = f"{net.name}: {forecast.steps(net, limit):,} steps on each backend"
+    each = f", {workers} workers" if workers > 1 else ""
+    what = f"{net.name}: {forecast.steps(net, limit):,} steps on each backend{each}"
     bench.say(forecast.announcement(what, forecast.training(net, limit)))
     fed = feed(net, dtype=bench.dtype, seed=bench.seed, limit=limit)
-    settings = bench.settings(out=out, resume=resume)
+    settings = bench.settings(out=out, resume=resume, workers=workers)
     trained = training.train(bench.host, bench.backends, net, fed, settings, bench.progress, watch)
-    return _result(net, trained, fed, bench)
+    result = _result(net, trained, fed, bench)
+    result.settings |= {"workers": workers} if workers > 1 else {}
+    return result
 
 
 def _result(net: Spec, trained: dict[str, Trained], fed: Feed, bench: Bench) -> Result:

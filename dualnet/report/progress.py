@@ -12,7 +12,7 @@ PAUSE = 20.0
 
 
 @contextmanager
-def progress(quiet: bool = False) -> Iterator[Progress]:
+def progress(quiet: bool = False, unit: str = "steps") -> Iterator[Progress]:
     """Yield a function to call with (side, steps done, steps in all, what is going on)."""
     if quiet:
         yield silent
@@ -20,21 +20,22 @@ def progress(quiet: bool = False) -> Iterator[Progress]:
         with _bars() as show:
             yield show
     else:
-        yield _Lines()
+        yield _Lines(unit)
 
 
 class _Lines:
     """One line a side and pause, and one when a piece of work is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "steps") -> None:
         self.last: dict[str, float] = {}
+        self.unit = unit
 
     def __call__(self, side: str, done: int, total: int, what: str) -> None:
         now = time.monotonic()
         if done < total and now - self.last.setdefault(side, now) < PAUSE:
             return
         self.last[side] = now
-        print(f"  {side:6} {what:40} {done:6,} of {total:,} steps", file=sys.stderr, flush=True)
+        print(f"  {side:6} {what:40} {done:6,} of {total:,} {self.unit}", file=sys.stderr, flush=True)
 
 
 @contextmanager

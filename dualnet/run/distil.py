@@ -13,6 +13,7 @@ import numpy as np
 
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.errors import SpecError
+from dualnet.run import several
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.run.plan import Epoch, Progress, Settings, saying, silent
@@ -99,7 +100,7 @@ def learn(
 
     Checkpoints go into a folder named after the role.
     """
-    session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+    session = several.opened(host, name, spec, len(feed.train.labels), settings)
     if weights is not None:
         session.load(session.weights() | weights)
     own = replace(settings, out=settings.out / re.sub(r"[^\w.=]+", "_", role) if settings.out else None)

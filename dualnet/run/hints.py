@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dualnet.backends.protocol import Array, Arrays
 from dualnet.errors import SpecError
+from dualnet.run import several
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.run.plan import Progress, Settings, saying, silent
@@ -66,7 +67,7 @@ def learn_hint(
     host: Host, name: str, spec: Spec, hinted: Feed, settings: Settings, progress: Progress = silent
 ) -> tuple[Trained, Arrays]:
     """Train a regressing student on a teacher's features; return it, and the weights below the regressor."""
-    session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+    session = several.opened(host, name, spec, len(hinted.train.labels), settings)
     plain = replace(settings, out=None, resume=False)
     trained = train_session(name, session, spec, hinted, plain, saying(progress, "hint, {}"))
     weights = session.weights()

@@ -7,7 +7,8 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Protocol, TypeVar
 
@@ -23,8 +24,8 @@ Made = TypeVar("Made")
 class Host(Protocol):
     """Opens sessions, and runs a call on each side."""
 
-    def open(self, name: str, spec: Spec, **options: Any) -> Session:
-        """Return a session of a backend; options are those of ``Backend.session``."""
+    def open(self, name: str, spec: Spec, *, workers: int = 1, **options: Any) -> Session:
+        """Return a session of a backend; options are those of ``Backend.session``, ``workers`` train one model."""
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return a backend's versions, devices and threads."""
@@ -39,8 +40,11 @@ class Host(Protocol):
 class Here:
     """Sessions in this process, one after the other."""
 
-    def open(self, name: str, spec: Spec, **options: Any) -> Session:
-        """Return a session of a backend."""
+    def open(self, name: str, spec: Spec, *, workers: int = 1, **options: Any) -> Session:
+        """Return a session of a backend. Raises ``SpecError`` for several workers, which are other processes."""
+        if workers > 1:
+            msg = f"{workers} workers are processes of their own, and this host is one. Give host=Workers()."
+            raise errors.SpecError(msg)
         return backend(name).session(spec, **options)
 
     def facts(self, name: str) -> dict[str, Any]:
@@ -66,17 +70,28 @@ class Workers:
         self.pythons, self.threads = dict(pythons or {}), threads
         self.processes: dict[str, Process] = {}
         self.lock = Lock()
+        self.kept: tempfile.TemporaryDirectory[str] | None = None
 
-    def process(self, name: str) -> "Process":
-        """Return the worker of a backend."""
+    def folder(self) -> Path:
+        """Return a folder of the host's own, in which workers meet; it is gone when the host is closed."""
+        self.kept = self.kept or tempfile.TemporaryDirectory(prefix="dualnet-")
+        return Path(self.kept.name)
+
+    def process(self, name: str, number: int = 0, workers: int = 1) -> "Process":
+        """Return the worker of a backend; of several that train one model, the one of a number."""
+        label = name if workers == 1 else f"{name}, worker {number + 1} of {workers}"
         with self.lock:
-            if name not in self.processes:
+            if label not in self.processes:
                 python = self.pythons.get(name) or os.environ.get(f"DUALNET_{name.upper()}_PYTHON") or sys.executable
-                self.processes[name] = Process(name, python, self.threads)
-            return self.processes[name]
+                self.processes[label] = Process(name, python, self.threads, label, workers)
+            return self.processes[label]
 
-    def open(self, name: str, spec: Spec, **options: Any) -> Session:
-        """Return a session of a backend, living in its worker."""
+    def open(self, name: str, spec: Spec, *, workers: int = 1, **options: Any) -> Session:
+        """Return a session of a backend, living in its worker, or in several that train one model."""
+        if workers > 1:
+            from dualnet.run.ranks import opened
+
+            return opened(self, name, spec, workers, options)
         process = self.process(name)
         remote: Any = RemoteSession(process, process.ask(None, "open", spec, **options))
         found: Session = remote
@@ -84,16 +99,22 @@ class Workers:
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return a backend's versions, devices and threads."""
-        found: dict[str, Any] = self.process(name).ask(None, "facts")
+        running = next((each for each in list(self.processes.values()) if each.backend == name), None)
+        found: dict[str, Any] = (running or self.process(name)).ask(None, "facts")
         return found
 
     def each(self, names: Iterable[str], call: Callable[[str], Made]) -> dict[str, Made]:
-        """Return ``call(name)`` of each name, all at the same time: the work is in the workers."""
+        """Return ``call(name)`` of each name, all at the same time: the work is in the workers.
+
+        If a worker fails, the others are ended too.
+        """
         with ThreadPoolExecutor() as pool:
             try:
                 running = {name: pool.submit(call, name) for name in names}
+                for future in wait(running.values(), return_when=FIRST_EXCEPTION).done:
+                    future.result()
                 return {name: future.result() for name, future in running.items()}
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, errors.WorkerError):
                 self.kill()  # or leaving the pool would wait until the work is done
                 raise
 
@@ -106,8 +127,13 @@ class Workers:
     def close(self) -> None:
         """End the workers."""
         for process in self.processes.values():
+            process.release()  # all of them before the first is waited for: ranks leave together
+        for process in self.processes.values():
             process.close()
         self.processes.clear()
+        if self.kept:
+            self.kept.cleanup()
+            self.kept = None
 
     def __enter__(self) -> "Workers":
         return self
@@ -117,14 +143,23 @@ class Workers:
 
 
 class Process:
-    """One worker process and the pipe to it."""
+    """One worker process and the pipe to it. ``workers`` is how many train one model; ``label`` tells them apart."""
 
-    def __init__(self, name: str, python: str, threads: int) -> None:
-        self.name, self.lock = name, Lock()
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        threads: int,
+        label: str = "",
+        workers: int = 1,
+        module: str = "dualnet.run.worker",
+    ) -> None:
+        self.backend, self.name, self.lock = name, label or name, Lock()
         self.dropped: deque[int] = deque()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - what it prints, until close()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [python, "-m", "dualnet.run.worker", name]
+        settings |= {"DUALNET_WORKERS": str(workers)}
+        command = [python, "-m", module, name]
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr(), env=os.environ | settings
@@ -151,15 +186,22 @@ class Process:
             wire.send(self.commands, command)
             return wire.receive(self.answers)
         except (OSError, errors.WorkerError):
-            code = self._end(timeout=2)
-            said = f" Its last words: {self._last_words()}" if code > 0 else ""
-            msg = f"{self.name}: its worker went away (exit code {code}) while asked to {command['verb']}.{said}"
-            raise errors.WorkerError(msg) from None
+            raise errors.WorkerError(self.gone(command["verb"])) from None
+
+    def gone(self, verb: str) -> str:
+        """Return in words that the worker went away when it was asked something; it is ended if it has not quite."""
+        code = self._end(timeout=2)
+        said = f" Its last words: {self._last_words()}" if code > 0 else ""
+        return f"{self.name}: its worker went away (exit code {code}) while asked to {verb}.{said}"
+
+    def release(self) -> None:
+        """Let the process end by itself."""
+        with contextlib.suppress(BrokenPipeError):  # it has gone already
+            self.commands.close()
 
     def close(self) -> None:
         """End the process."""
-        with contextlib.suppress(BrokenPipeError):  # it has gone already
-            self.commands.close()
+        self.release()
         self._end(timeout=10)
         self.answers.close()
         self.log.close()

@@ -21,6 +21,7 @@ def saying(progress: Progress, words: str) -> Progress:
 class Settings:
     """How to run: ``seed`` starts weights, orders batches and drops units; ``out`` is a folder for checkpoints.
 
+    ``workers`` is how many train one model on each backend, each on its slice of every batch (``docs/workers.md``).
     ``ulps`` moves every starting weight by so many units in the last place, to see how far so little leads.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     resume: bool = False
     evaluate: bool = True
     ulps: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True)

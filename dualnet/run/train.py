@@ -13,6 +13,7 @@ from dualnet.backends.protocol import Array, Arrays, Session
 from dualnet.data import epoch_order, stacked
 from dualnet.errors import SpecError
 from dualnet.run import checkpoint as checkpoints
+from dualnet.run import several
 from dualnet.run.feed import Feed
 from dualnet.run.hosts import Host
 from dualnet.run.plan import Epoch, Progress, Settings, silent
@@ -56,10 +57,15 @@ def train(
     progress: Progress = silent,
     watch: Watch = unwatched,
 ) -> dict[str, Trained]:
-    """Train a spec on each backend and return what came of it, by backend."""
+    """Train a spec on each backend and return what came of it, by backend.
+
+    Raises ``SpecError`` for what cannot be trained, or not by several workers, ``WeightsError`` for a checkpoint of
+    another run.
+    """
+    several.check(spec, len(feed.train.labels), settings.workers)
 
     def run(name: str) -> Trained:
-        session = host.open(name, spec, dtype=settings.dtype, device=settings.device, seed=settings.seed)
+        session = several.opened(host, name, spec, len(feed.train.labels), settings)
         return train_session(name, session, spec, feed, settings, progress, watch=watch)
 
     return host.each(names, run)

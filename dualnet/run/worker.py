@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from dualnet import errors
 from dualnet.backends import backend
+from dualnet.backends.protocol import Parallel
 from dualnet.run import wire
 from dualnet.run.layers import registered
 
@@ -24,14 +25,26 @@ class Worker:
         arguments, keywords = command["arguments"], command["keywords"]
         if command["session"] is not None:
             return getattr(self.sessions[command["session"]], command["verb"])(*arguments, **keywords)
-        if command["verb"] == "open":
+        if command["verb"] in ("open", "part"):
             number = len(self.sessions)
-            self.sessions[number] = backend(self.name).session(*arguments, **keywords)
+            made = backend(self.name).session if command["verb"] == "open" else self._parallel().part
+            self.sessions[number] = made(*arguments, **keywords)
             return number
+        if command["verb"] == "processes":
+            return self._parallel().processes(*arguments)
         if command["verb"] == "close":
             self.sessions[arguments[0]] = None
             return None
         return backend(self.name).facts()
+
+    def _parallel(self) -> Parallel:
+        """Return the backend as one that several workers train. Raises ``UnsupportedError`` if it is none."""
+        own: Any = backend(self.name)
+        if not hasattr(own, "part"):
+            msg = f"{self.name}: this backend trains in one process only. Leave out --workers."
+            raise errors.UnsupportedError(msg)
+        parallel: Parallel = own
+        return parallel
 
 
 def serve(worker: Worker, commands: IO[bytes], answers: IO[bytes]) -> None:
