@@ -117,14 +117,16 @@ class Workers:
 
 
 class Process:
-    """One worker process and the pipe to it."""
+    """One worker process and the pipe to it. ``module`` is what it runs, given the backend's name and ``more`` words."""
 
-    def __init__(self, name: str, python: str, threads: int) -> None:
+    def __init__(
+        self, name: str, python: str, threads: int, module: str = "dualnet.run.worker", more: Iterable[str] = ()
+    ) -> None:
         self.name, self.lock = name, Lock()
         self.dropped: deque[int] = deque()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - what it prints, until close()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [python, "-m", "dualnet.run.worker", name]
+        command = [python, "-m", module, name, *more]
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr(), env=os.environ | settings
