@@ -1,4 +1,4 @@
-"""What the bench concludes from timings, on timings whose truth is known: processes that differ, rounds that straggle."""
+"""What the bench concludes from timings whose truth is known: processes that differ, rounds that straggle."""
 
 import math
 
@@ -13,7 +13,7 @@ TRIALS = 400
 
 
 def side(generator: np.random.Generator, seconds: float = 1.0, processes: int = PROCESSES) -> list[list[float]]:
-    """Return rounds of each process: normal between processes, Student's t of 2 degrees (no variance) between rounds."""
+    """Return rounds of each process: normal between them, Student's t of 2 degrees (no variance) between rounds."""
     centres = generator.normal(0, BETWEEN, (processes, 1))
     rounds = 0.1 * np.abs(generator.standard_t(2, (processes, ROUNDS)))
     return (seconds * np.exp(centres + rounds)).tolist()

@@ -31,7 +31,9 @@ def job_of(spec: Spec, settings: Settings) -> tuple[Job, str]:
         how |= {"images": images, "mean": mean, "std": std}
     else:
         inputs = {name: _drawn(spec, name, count, settings) for name in spec.inputs}
-    return Job(spec, inputs, _targets(spec, inputs, labels, settings), labels if _labelled(spec) else None, **how), source
+    return Job(
+        spec, inputs, _targets(spec, inputs, labels, settings), labels if _labelled(spec) else None, **how
+    ), source
 
 
 def _images(spec: Spec, count: int) -> tuple[Any, Any, float, float, str]:

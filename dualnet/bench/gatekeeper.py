@@ -39,7 +39,10 @@ def opened(places: list[str], words: dict[str, Any], check: bool) -> dict[str, A
     arrays = porter(sides[0]).arrays(inputs)
     by = arrays if isinstance(arrays, dict) else dict(enumerate(arrays))
     orders = _in_orders(sides, adapter(sides[1]), right, by) or [None] * len(named)
-    found = {"backends": list(sides), "inputs": {name: np.asarray(array) for name, array in named.items()}}
+    found: dict[str, Any] = {
+        "backends": list(sides),
+        "inputs": {name: np.asarray(array) for name, array in named.items()},
+    }
     found |= {"orders": dict(zip(named, orders, strict=True)), "free": _free(words["input"], named)}
     if check:
         report = api.check(left, right, inputs, weights_from=words["weights_from"], stages="all")

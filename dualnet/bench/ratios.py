@@ -52,7 +52,7 @@ def role(row: Row, what: str) -> str:
 
 
 def _couples(timings: Timings) -> Iterator[tuple[Row, Row]]:
-    """Yield every recipe beside its framework's idiom, dualnet beside every other, and like beside like across sides."""
+    """Yield each recipe beside its framework's idiom, dualnet beside every other, and like beside like across sides."""
     what, rows = timings.cell.what, [row for row in timings.rows if not row.refused]
     sides = list(dict.fromkeys(row.side for row in rows))
     for side in sides:

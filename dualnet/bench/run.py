@@ -60,7 +60,7 @@ class Run:
             cells(pair, self.settings)  # every fault of the words is found before any work
             pairs.append(pair)
         identity = {spec.name: to_data(spec) for spec in found} | {"backends": list(backends)}
-        return self._timed(pairs, identity, lambda pair: self._spec_gate(pair))
+        return self._timed(pairs, identity, self._spec_gate)
 
     def _spec_gate(self, pair: Pair) -> gate.Passed:
         spec = pair.sides[0].job.net
@@ -71,8 +71,9 @@ class Run:
         self.say(f"{pair.name}: climbing the ladder to stage step")
         return gate.spec_passed(spec, self.settings, self.pythons)
 
-    def models(self, left: str, right: str, words: Mapping[str, Any]) -> Result:
+    def models(self, places: Sequence[str], words: Mapping[str, Any]) -> Result:
         """Time two live models, named as file.py:name. Raises ``SpecError`` or ``TraceError``."""
+        left, right = places
         self.say(f"opening {left} and {right}")
         opened = gate.models_passed((left, right), words, self.settings, not self.unchecked)
         settings = self.settings
@@ -181,14 +182,17 @@ class Run:
             "settings": asdict(self.settings),
         }
         says = [f"{pair.name}: {gates[pair.name]}; {pair.source}" for pair in pairs]
-        says += [f"{name}: NOT TIMED, for it has not passed parity. --unchecked times it all the same." for name in self.failed]
+        says += [
+            f"{name}: NOT TIMED, for it has not passed parity. --unchecked times it all the same."
+            for name in self.failed
+        ]
         says += [*tables.facts(data), *_flavours(pairs, self.settings), *tables.left_out(found)]
         says += tables.noise(found, self.settings.tight)
         return Result(
             "bench",
             f"bench: {', '.join(pair.name for pair in pairs)}",
             says,
-            tables.exhibits(found, held),
+            tables.exhibits(found, held, gates),
             data,
             verdict="divergent" if self.failed else "",
             settings=asdict(self.settings),
@@ -211,4 +215,3 @@ def _flavours(pairs: Sequence[Pair], settings: Settings) -> list[str]:
                     "dualnet follows: the same operations, weights apart by epsilon"
                 )
     return found
-

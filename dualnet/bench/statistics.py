@@ -7,7 +7,7 @@ shows against itself.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,10 +84,10 @@ def control(times: Sequence[Sequence[float]]) -> float:
     if len(found) < 2:
         return math.inf
     everyone = set(range(len(found)))
-    halves = itertools.combinations(range(len(found)), len(found) // 2)
+    halves: Iterable[tuple[int, ...]] = itertools.combinations(range(len(found)), len(found) // 2)
     if len(found) > 9:  # 10 processes can be halved in 252 ways, 20 in 184,756: a seeded hundred says as much
         generator = np.random.default_rng(0)
-        halves = iter(tuple(generator.permutation(len(found))[: len(found) // 2].tolist()) for _ in range(100))
+        halves = [tuple(generator.permutation(len(found))[: len(found) // 2].tolist()) for _ in range(100)]
     largest = max(abs(_shift(found[list(half)], found[list(everyone - set(half))])) for half in halves)
     few, many = len(found) // 2, len(found) - len(found) // 2
     return largest * math.sqrt(2 / len(found)) / math.sqrt(1 / few + 1 / many)
@@ -144,7 +144,8 @@ def _drawn(times: Sequence[Sequence[float]], generator: np.random.Generator) -> 
     if rounds % 2:
         return found
     above = 1 - (1 - below) * generator.random(processes.shape) ** (1 / (rounds - at))  # the next one in order
-    return (found + table[processes, (rounds * above).astype(np.int64)]) / 2
+    found = (found + table[processes, (rounds * above).astype(np.int64)]) / 2
+    return found
 
 
 def _ends(

@@ -1,7 +1,7 @@
 """Tables and charts of a bench: what was measured, and the ratios; the recipe's name beside every number."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ WALL_NOTE = (
 )
 
 
-def exhibits(timings: Sequence[Timings], ratios: Sequence[Held]) -> list[Exhibit]:
-    """Return everything that a run has to show, a pair at a time."""
+def exhibits(timings: Sequence[Timings], ratios: Sequence[Held], gates: Mapping[str, str]) -> list[Exhibit]:
+    """Return everything that a run has to show, a pair at a time; the ratios say how its parity went."""
     found: list[Exhibit] = []
     for pair in dict.fromkeys(each.cell.pair for each in timings):
         own = [each for each in timings if each.cell.pair == pair]
@@ -32,7 +32,7 @@ def exhibits(timings: Sequence[Timings], ratios: Sequence[Held]) -> list[Exhibit
             found += [table(each) for each in own if each.cell.what == what]
         running = [each for each in own if each.cell.what not in ("first-step", "memory")]
         found = [*found, _running(pair, running), *_bars(pair, running)] if running else found
-        found.append(_ratios(pair, [each for each in ratios if each.pair == pair]))
+        found.append(_ratios(pair, gates[pair], [each for each in ratios if each.pair == pair]))
     return found
 
 
@@ -111,7 +111,7 @@ def ratio_cells(ratio: statistics.Ratio) -> tuple[str, str, str]:
     )
 
 
-def _ratios(pair: str, held: Sequence[Held]) -> Table:
+def _ratios(pair: str, gate: str, held: Sequence[Held]) -> Table:
     heads = ("work", "batch", "left", "against", "ratio", "95 % interval", "control", "CPU ratio", "verdict")
     rows = tuple(
         (
@@ -125,7 +125,7 @@ def _ratios(pair: str, held: Sequence[Held]) -> Table:
         )
         for each in held
     )
-    return Table(f"{pair}: ratios", heads, rows, RATIO_NOTE)
+    return Table(f"{pair}: ratios ({gate})", heads, rows, RATIO_NOTE)
 
 
 def _bars(pair: str, cells: Sequence[Timings]) -> list[Bars]:
@@ -185,7 +185,7 @@ def facts(data: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {facts['version']}" for name, facts in data["frameworks"].items())
     return [
         f"{machine['processor']}, {machine['cpus']} cores, {machine['memory_gib']} GiB; "
-        f"load average {load[0]} before, {load[1]} after; {versions}",
+        f"load average {load[0]} before, {load[1]} after" + (f"; {versions}" if versions else ""),
         f"{settings['processes']} fresh processes a side, {settings['threads']} threads each (torch, and TensorFlow "
         f"within and between ops), {settings['dtype']} on {settings['device']}",
     ]

@@ -42,11 +42,16 @@ def bench(arguments: Namespace) -> int:
             say=speaker(arguments.quiet),
         )
         words = {name: getattr(arguments, name) for name in (*LIVE, "weights_from")}
-        result = (
-            run.models(*arguments.subjects, words)
-            if live
-            else run.specs(arguments.subjects, chosen_backends(arguments.backend))
-        )
+        try:
+            result = (
+                run.models(arguments.subjects, words)
+                if live
+                else run.specs(arguments.subjects, chosen_backends(arguments.backend))
+            )
+        except KeyboardInterrupt:
+            if arguments.out:
+                speaker(arguments.quiet)(f"finished cells are kept in {arguments.out}: the same words go on from them")
+            raise
     code = _shown(result, arguments)
     run.finish()
     return code

@@ -150,8 +150,12 @@ def _blocks(verbs: "Verbs") -> None:
 def _bench(verbs: "Verbs") -> None:
     about = "time both frameworks side by side, each recipe beside an A/A control: exit 1 if something got slower"
     verb = verb_of(verbs, "bench", about, "benching:bench")
-    verb.add_argument("subjects", nargs="*", metavar="SUBJECT", help="specs; or two live models, LEFT.py:NAME RIGHT.py:NAME")
-    verb.add_argument("--what", default="train,infer", help="train, infer, build, first-step, memory (default train,infer)")
+    verb.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help="specs; or two live models, LEFT.py:NAME RIGHT.py:NAME"
+    )
+    verb.add_argument(
+        "--what", default="train,infer", help="train, infer, build, first-step, memory (default train,infer)"
+    )
     verb.add_argument("--batch", default="", help="sizes (default: the spec's to train, 1,32,256 to infer)")
     named = "usual (idiom, best public, dualnet), all, or names with semicolons between (default usual)"
     verb.add_argument("--recipes", default="usual", help=named)
@@ -167,7 +171,9 @@ def _bench(verbs: "Verbs") -> None:
     given = "whose weights both get where parity is checked (default left)"
     verb.add_argument("--weights-from", choices=("left", "right"), default="left", help=given)
     verb.add_argument("--unchecked", action="store_true", help="time what has not passed parity too")
-    verb.add_argument("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="say what changed between two results")
+    verb.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="say what changed between two results"
+    )
     verb.add_argument("--anyway", action="store_true", help="compare results of different machines or settings too")
     told = "keep result, chart and page there; what is finished is kept at once, and a second run goes on from it"
     verb.add_argument("--out", type=Path, metavar="DIR", help=told)

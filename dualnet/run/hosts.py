@@ -117,7 +117,7 @@ class Workers:
 
 
 class Process:
-    """One worker process and the pipe to it. ``module`` is what it runs, given the backend's name and ``more`` words."""
+    """One worker process and the pipe to it. ``module`` is what it runs, with the backend's name and ``more`` words."""
 
     def __init__(
         self, name: str, python: str, threads: int, module: str = "dualnet.run.worker", more: Iterable[str] = ()

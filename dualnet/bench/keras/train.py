@@ -13,7 +13,7 @@ import tensorflow as tf  # isort: skip
 
 from dualnet.backends import backend
 from dualnet.backends.keras.device import place
-from dualnet.bench.job import Job, Timed, refuse, taken
+from dualnet.bench.job import Job, Timed, taken
 from dualnet.run.train import CHUNK
 
 # Steps of one call of a compiled loop: it costs a third of a millisecond, and a slow net's must not take seconds.
@@ -47,9 +47,9 @@ def _fitting(job: Job, steps: int, model: Any, **how: Any) -> Callable[[int], tu
 
 def fit(job: Job, batch: int) -> Timed:
     """Call ``model.fit`` on NumPy arrays."""
-    refuse("there are no targets" if job.targets is None else "")
     model, steps = module(job), job.epoch(batch)
     model.compile(optimizer_of(job), loss_of(job))
+    assert job.targets is not None  # a spec's job has some
     whole = steps * batch
     given_arrays = [array[:whole] for array in arrays(job, model)]
     how = {"x": given_arrays if len(given_arrays) > 1 else given_arrays[0], "y": job.targets[:whole]}
@@ -59,7 +59,6 @@ def fit(job: Job, batch: int) -> Timed:
 
 def fit_dataset(job: Job, batch: int) -> Timed:
     """Call ``model.fit`` on a Dataset that gathers batches by index, without autotune."""
-    refuse("there are no targets" if job.targets is None else "")
     model, steps = module(job), job.epoch(batch)
     together = max(count for count in range(1, EXECUTION + 1) if steps % count == 0)
     model.compile(optimizer_of(job), loss_of(job), steps_per_execution=together, jit_compile=False)

@@ -21,7 +21,9 @@ TABLE = (
     Recipe(
         "train_on_batch", "train", "train:on_batch", "a call of Keras for each batch of NumPy", role="live", nets=EVERY
     ),
-    Recipe("tf.function step", "train", "train:step", "one compiled step, called from Python on resident data", nets=EVERY),
+    Recipe(
+        "tf.function step", "train", "train:step", "one compiled step, called from Python on resident data", nets=EVERY
+    ),
     Recipe(
         "in-graph loop",
         "train",
@@ -46,7 +48,9 @@ TABLE = (
         nets=(DENSE,),
         exact=False,
     ),
-    Recipe("dualnet", "train", "train:session", "the session's own steps, as `dualnet train` takes them", role="dualnet"),
+    Recipe(
+        "dualnet", "train", "train:session", "the session's own steps, as `dualnet train` takes them", role="dualnet"
+    ),
     Recipe(
         "model.predict", "infer", "infer:predict", "what tutorials do: a loop with callbacks", role="idiom", nets=EVERY
     ),

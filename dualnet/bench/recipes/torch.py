@@ -51,7 +51,9 @@ TABLE = (
         nets=(CONV,),
         exact=False,
     ),
-    Recipe("dualnet", "train", "train:session", "the session's own steps, as `dualnet train` takes them", role="dualnet"),
+    Recipe(
+        "dualnet", "train", "train:session", "the session's own steps, as `dualnet train` takes them", role="dualnet"
+    ),
     Recipe("model(x)", "infer", "infer:plain", "what beginners do: autograd records a graph", role="idiom", nets=EVERY),
     Recipe(
         "inference_mode",
