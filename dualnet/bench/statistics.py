@@ -144,8 +144,8 @@ def _drawn(times: Sequence[Sequence[float]], generator: np.random.Generator) -> 
     if rounds % 2:
         return found
     above = 1 - (1 - below) * generator.random(processes.shape) ** (1 / (rounds - at))  # the next one in order
-    found = (found + table[processes, (rounds * above).astype(np.int64)]) / 2
-    return found
+    found += table[processes, (rounds * above).astype(np.int64)]
+    return found / 2
 
 
 def _ends(

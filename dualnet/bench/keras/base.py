@@ -1,4 +1,4 @@
-"""What Keras's recipes share: the live model, data in its own order of axes, optimizer and loss as a user writes them."""
+"""What Keras's recipes share: the live model, data in its order of axes, optimizer and loss as a user writes them."""
 
 from typing import Any
 
