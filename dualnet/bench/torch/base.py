@@ -63,7 +63,8 @@ class Data:
         self.targets = None if job.targets is None else self._tensor(job.targets)
 
     def _tensor(self, array: Any) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        # a copy: what has an axis of one counts as contiguous whatever its strides, and would keep them
+        return torch.from_numpy(np.array(array, order="C", copy=True)).to(self.device)
 
     def __call__(self, rows: Tensor) -> tuple[Any, Tensor | None]:
         """Return the inputs, by keyword where the model takes them so, and the targets of some samples."""
