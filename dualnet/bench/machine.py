@@ -1,9 +1,13 @@
 """The machine: what a timing is worth nothing without."""
 
+import contextlib
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from dualnet import __version__
 
 
 def machine() -> dict[str, Any]:
@@ -15,6 +19,17 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count() or 1,
         "memory_gib": _gib(),
     }
+
+
+def software() -> dict[str, Any]:
+    """Return the versions installed here, and when dualnet's own pages last changed: what a record must share."""
+    found: dict[str, Any] = {"dualnet": __version__}
+    for name in ("torch", "keras", "tensorflow", "tensorflow-cpu", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    home = Path(__file__).parents[1]
+    rooms = (home, (home / "backends").resolve(), (home / "specs").resolve())
+    return found | {"changed": max(path.stat().st_mtime_ns for room in rooms for path in room.rglob("*.py"))}
 
 
 def load() -> float:

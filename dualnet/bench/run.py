@@ -11,7 +11,7 @@ from dualnet.bench import gate, ratios, tables, timing
 from dualnet.bench.data import job_of
 from dualnet.bench.fleet import Fleet
 from dualnet.bench.job import Job
-from dualnet.bench.machine import load, machine
+from dualnet.bench.machine import load, machine, software
 from dualnet.bench.plan import INFERRED, Cell, Pair, Settings, Side, cells
 from dualnet.bench.record import Record
 from dualnet.errors import SpecError
@@ -109,7 +109,9 @@ class Run:
 
     def _timed(self, pairs: Sequence[Pair], identity: Any, check: Callable[[Pair], gate.Passed]) -> Result:
         before = load()
-        record = Record(self.out, {"what": identity, "settings": asdict(self.settings), "machine": machine()})
+        record = Record(
+            self.out, {"what": identity, "settings": asdict(self.settings), "machine": machine() | software()}
+        )
         found: list[timing.Timings] = []
         gates: dict[str, str] = {}
         for number, pair in enumerate(pairs):
