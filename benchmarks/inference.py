@@ -1,6 +1,6 @@
 """Inference: compiled specs against the same nets by hand, and dualnet's predict against Keras's."""
 
-from cases import Case, benched, between, main, pair
+from cases import Case, benched, between, by_hand, main, pair
 from nets import CNN, MLP
 from training import NETS, shape_of
 
@@ -25,11 +25,11 @@ CASES = (
     *(
         Case(
             f"compiled spec, inference: {net}, {framework}",
-            "the same net by hand",
+            by_hand(framework, net),
             between(
                 f"left: {CALLS[framework]}",
                 f"right: {CALLS[framework]}",
-                pair(framework, net, shape_of(framework, shape), "infer", batch),
+                pair(framework, net, shape_of(framework, shape), batch),
                 "infer",
             ),
             0.95,

@@ -57,10 +57,7 @@ def _encoder(x: Any) -> Any:
 
 def transformer() -> Any:
     inputs = keras.Input((nets.LENGTH, nets.FEATURES))
-    x = inputs
-    for _ in range(nets.LAYERS):
-        x = _encoder(x)
-    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
+    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(_encoder(_encoder(inputs)))))
 
 
 def compiled_mlp() -> Any:

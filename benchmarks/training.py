@@ -1,6 +1,6 @@
 """Training: dualnet's own steps against what people write, and against one fixed batch, which bounds them."""
 
-from cases import Case, benched, between, main, pair
+from cases import Case, benched, between, by_hand, main, pair
 from nets import CNN, MLP
 
 ITEMS, TENSORS, FIT = "DataLoader idiom", "TensorDataset + DataLoader", "model.fit on NumPy"
@@ -68,11 +68,11 @@ CASES = (
     *(
         Case(
             f"compiled spec, training step: {net}, {framework}",
-            "the same net by hand",
+            by_hand(framework, net),
             between(
                 f"left: {STEPS[framework]}",
                 f"right: {STEPS[framework]}",
-                pair(framework, net, shape_of(framework, shape), "train", batch),
+                pair(framework, net, shape_of(framework, shape), batch),
                 "train",
             ),
             0.95,

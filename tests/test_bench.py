@@ -8,11 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dualnet import specs as S
 from dualnet.bench import gate, plan
+from dualnet.bench.data import job_of
+from dualnet.bench.gatekeeper import opened
+from dualnet.bench.job import Job
+from dualnet.bench.ratios import held
 from dualnet.bench.record import NAME, Record
 from dualnet.bench.timing import Row, Timings
 from dualnet.cli import main
@@ -35,13 +42,17 @@ class Fake(worker.Clock):
         return {{"facts": {{"version": "0", "threads": threads}}, "seconds": 1.0, "memory": 10 << 20}}
     def take(self, job):
         self.samples = next(iter(job["inputs"].values())).shape
-        with (FOLDER / "pids").open("a") as file:
+        with (FOLDER / "pids").open("a+") as file:
+            file.seek(0)
+            self.others = sum(Path(f"/proc/{{pid}}").exists() for pid in file.read().split())
             file.write(f"{{os.getpid()}}\\n")
     def start(self, what, name, batch, warm):
         if SPEEDS.get(name) is None:
             return {{"refused": "the stand-in has none"}}
         if name == "dualnet" and SPEEDS.get("dies") and batch == 4:
             sys.exit("the framework gave up")
+        if not warm or what == "train":
+            (FOLDER / "others").write_text(str(self.others))
         return {{"made": 0.1, "first": 0.2, "since": 2.0 * self.own, "memory made": 20 << 20, "memory": 30 << 20,
                 "device memory": None, "format": "contiguous", "calls": 1}}
     def chunk(self, key, seconds):
@@ -65,6 +76,9 @@ name = "tiny"
 inputs = {input = [4]}
 layers = [{name = "head", op = "Linear", features = 3}]
 """
+
+
+SMALL = S.Spec("tiny", S.Sequential(S.Linear(3, name="head")), (4,), training=S.Training(batch_size=7))
 
 
 def script(folder: Path, name: str, speeds: dict[str, Any], pause: float = 0.0) -> str:
@@ -153,6 +167,7 @@ def test_starts_are_fresh_processes_for_each_recipe(words, tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert "time to first step" in out
     assert "peak memory" in out
+    assert (tmp_path / "others").read_text() == "0"  # one at a time
     assert alive(tmp_path) == []
 
 
@@ -297,6 +312,109 @@ def test_compare_says_what_it_cannot_read(data: str, tmp_path: Path, capsys) -> 
     assert "its timings cannot be read" in capsys.readouterr().err
 
 
+def coupled(*rows: tuple[str, str, str]) -> list[tuple[str, str]]:
+    """Return who is held to whom, of rows (side, backend, recipe) of inference."""
+    made = [Row(*row, [[1.0]]) for row in rows]
+    return [(each.left, each.right) for each in held(Timings(plan.Cell("tiny", "infer", 2), made))]
+
+
+def test_like_is_held_to_like_across_sides() -> None:
+    across = coupled(("a", "torch", "model(x)"), ("a", "torch", "dualnet"), ("b", "keras", "model.predict"))
+    assert across == [("a: dualnet", "a: model(x)"), ("a: model(x)", "b: model.predict")]
+    same = coupled(("left", "keras", "model(x)"), ("left", "keras", "tf.function"), ("right", "keras", "tf.function"))
+    assert same == [("left: tf.function", "left: model(x)"), ("left: tf.function", "right: tf.function")]
+
+
 def test_batches_are_the_specs_own_unless_named() -> None:
     assert plan.batches("1, 32,1") == (1, 32)
     assert plan.whats("infer,train,infer") == ("infer", "train")
+    pair = plan.Pair("tiny", tuple(plan.Side(name, name, Job(SMALL, {})) for name in ("torch", "keras")))
+
+    def found(**how: Any) -> list[tuple[str, int]]:
+        return [(cell.what, cell.batch) for cell in plan.cells(pair, plan.Settings(**how))]
+
+    assert found() == [("train", 7), ("infer", 1), ("infer", 32), ("infer", 256)]
+    assert found(whats=("train", "infer", "build"), batches=(3,)) == [("train", 3), ("infer", 3), ("build", 0)]
+    assert found(whats=("first-step", "memory"), batches=(3,)) == [("first-step", 7), ("memory", 7)]
+
+
+def test_data_are_the_specs_images_or_made_up_and_enough_for_every_batch() -> None:
+    job, source = job_of(SMALL, plan.Settings(samples=5, batches=(9,)))
+    assert job.count == len(job.targets) == len(job.labels) == 9
+    assert job.images is None
+    assert "made-up numbers" in source
+    spec = S.Spec("image", S.Sequential(S.Flatten(), S.Linear(10)), (1, 9, 8), data=S.Data(normalise="standard"))
+    job, source = job_of(spec, plan.Settings(samples=300, dtype="float64"))
+    pixels = next(iter(job.inputs.values()))
+    assert pixels.shape == job.images.shape == (300, 1, 9, 8)
+    np.testing.assert_allclose((job.images / 255 - job.mean) / job.std, pixels, atol=1e-12)  # a rounding or two
+    assert abs(pixels.mean()) < 1e-9
+    assert pixels.dtype == np.float64
+    assert "made-up numbers" in source  # no data set has images of that shape
+
+
+@pytest.mark.parametrize(
+    ("verdict", "where", "words"),
+    [("rounding", "", "parity: rounding"), ("divergent", "loss", "parity: divergent, first at stage loss")],
+)
+def test_a_specs_gate_is_the_ladder_to_stage_step(verdict: str, where: str, words: str, monkeypatch) -> None:
+    stages = [SimpleNamespace(name="forward", where=""), SimpleNamespace(name="loss", where=where)]
+    report = SimpleNamespace(verdict=verdict, agrees=verdict == "rounding", stages=stages)
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(gate.api, "check", lambda spec, **how: seen.update(how) or report)
+    passed = gate.spec_passed(SMALL, plan.Settings(seed=3), {})
+    assert (passed.words, passed.agrees) == (words, verdict == "rounding")
+    assert seen["stages"] == ("structure", "init", "forward", "loss", "gradients", "step")
+    assert seen["seed"] == 3
+
+
+LIVE = """import torch, keras
+def right(active="relu"):
+    layers = [keras.layers.Conv2D(4, 3, activation=active), keras.layers.GlobalAveragePooling2D()]
+    return keras.Sequential([keras.Input((6, 6, 3)), *layers, keras.layers.Dense(2)])
+def pooled():
+    layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(4, 2))
+"""
+
+
+@pytest.mark.slow
+def test_live_pairs_pass_the_gate_or_do_not(both, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(LIVE)
+    words = {"input": ["3x6x6"], "kwargs_left": "", "kwargs_right": "", "weights_from": "left", "table": {}}
+    places = [f"{tmp_path}/nets.py:pooled", f"{tmp_path}/nets.py:right"]
+    found = opened(places, words, True)
+    assert found["agrees"]
+    assert found["free"]
+    assert found["backends"] == ["torch", "keras"]
+    assert list(found["orders"]["0"]) == [0, 2, 3, 1]
+    wrong = opened(places, words | {"kwargs_right": '{"active": "elu"}'}, True)
+    assert (wrong["agrees"], wrong["verdict"], wrong["where"]) == (False, "divergent", "forward")
+
+
+@pytest.mark.slow
+def test_a_live_pair_is_timed_as_a_user_starts_it(tmp_path: Path, capsys) -> None:
+    (tmp_path / "nets.py").write_text(LIVE)
+    places = [f"{tmp_path}/nets.py:{name}" for name in ("pooled", "right")]
+    how = ["--input", "3x6x6", "--batch", "2", "--processes", "2", "--seconds", "1", "--what", "train,infer,build"]
+    assert main(["bench", *places, *how, "--quiet", "--out", str(tmp_path / "out")]) == 0
+    assert "parity: " in capsys.readouterr().out
+    result = load(tmp_path / "out" / "bench.json")
+    rows = [(each["what"], row["side"], row["recipe"]) for each in result.data["timings"] for row in each["rows"]]
+    assert ("infer", "left", "inference_mode") in rows
+    assert ("train", "right", "train_on_batch") in rows
+    assert ("build", "left", "live") in rows
+    assert not [row for each in result.data["timings"] for row in each["rows"] if row["refused"]]
+
+
+@pytest.mark.slow
+def test_every_recipe_of_a_spec_runs_in_its_worker(tmp_path: Path) -> None:
+    how = ["--what", "train,infer,build,first-step,memory", "--recipes", "all", "--batch", "4", "--samples", "40"]
+    few = ["--processes", "2", "--seconds", "1", "--quiet", "--unchecked", "--out", str(tmp_path)]
+    assert main(["bench", "fashion_cnn", *how, *few]) == 0
+    result = load(tmp_path / "bench.json")
+    whole(result)
+    rows = [row for each in result.data["timings"] for row in each["rows"]]
+    assert len(rows) > 40
+    assert [row["recipe"] for row in rows if row["refused"]] == []
+    assert all(seconds > 0 for row in rows for process in row["times"] for seconds in process)

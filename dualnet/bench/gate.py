@@ -57,7 +57,7 @@ class Opened:
 def models_passed(places: tuple[str, str], words: Mapping[str, Any], settings: Settings, check: bool) -> Opened:
     """Run both files in a process that holds both frameworks, compare the models there, and return how they are called.
 
-    ``words`` are those of the command line: input, kwargs_left, kwargs_right, weights_from. Raises what
+    ``words`` are those of the command line: input, kwargs_left, kwargs_right, weights_from, table. Raises what
     ``dualnet check`` raises.
     """
     process = Process("gate", sys.executable, settings.threads, "dualnet.bench.gatekeeper")

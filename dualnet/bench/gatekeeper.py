@@ -45,7 +45,8 @@ def opened(places: list[str], words: dict[str, Any], check: bool) -> dict[str, A
     }
     found |= {"orders": dict(zip(named, orders, strict=True)), "free": _free(words["input"], named)}
     if check:
-        report = api.check(left, right, inputs, weights_from=words["weights_from"], stages="all")
+        how = {"weights_from": words["weights_from"], "table": words["table"] or None}
+        report = api.check(left, right, inputs, stages="all", **how)
         where = next((stage.name for stage in report.stages if stage.where), "")
         found |= {"verdict": report.verdict, "agrees": report.agrees, "where": where}
     return found

@@ -60,7 +60,10 @@ def _couples(timings: Timings) -> Iterator[tuple[Row, Row]]:
         ours = next((row for row in own if role(row, what) == "dualnet"), None)
         yield from ((row, own[0]) for row in own[1:])
         yield from ((ours, row) for row in own[1:] if ours is not None and row is not ours)
-    if len(sides) == 2:
+    if len(sides) == 2 and len({row.backend for row in rows}) == 1:  # two models of one framework
+        both = [[row for row in rows if row.side == side] for side in sides]
+        yield from ((left, right) for left in both[0] for right in both[1] if left.recipe == right.recipe)
+    elif len(sides) == 2:
         for part in ("idiom", "best", "dualnet"):
             found = [next((r for r in rows if r.side == s and role(r, what) == part), None) for s in sides]
             if found[0] is not None and found[1] is not None:

@@ -12,8 +12,9 @@ from dualnet.cli.results import keep, write
 from dualnet.errors import SpecError
 from dualnet.report.progress import progress
 from dualnet.report.result import Result, load
+from dualnet.run import pairing
 
-LIVE = ("input", "kwargs_left", "kwargs_right")
+LIVE = ("input", "kwargs_left", "kwargs_right", "table")
 
 
 def bench(arguments: Namespace) -> int:
@@ -42,6 +43,7 @@ def bench(arguments: Namespace) -> int:
             say=speaker(arguments.quiet),
         )
         words = {name: getattr(arguments, name) for name in (*LIVE, "weights_from")}
+        words["table"] = pairing.read(arguments.table) if arguments.table else {}
         try:
             result = (
                 run.models(arguments.subjects, words)

@@ -170,6 +170,8 @@ def _bench(verbs: "Verbs") -> None:
     verb.add_argument("--kwargs-right", default="", metavar="JSON", help="arguments of the right class or function")
     given = "whose weights both get where parity is checked (default left)"
     verb.add_argument("--weights-from", choices=("left", "right"), default="left", help=given)
+    told = "of live models, left name to right name of weights where they cannot be matched: .json or .toml"
+    verb.add_argument("--table", type=Path, metavar="FILE", help=told)
     verb.add_argument("--unchecked", action="store_true", help="time what has not passed parity too")
     verb.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="say what changed between two results"

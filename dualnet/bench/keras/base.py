@@ -103,8 +103,7 @@ def loss_of(job: Job) -> Any:
     """Return cross-entropy of logits, or for a live model, which has no task, the mean square of its first output."""
     if job.spec is None:
         return lambda _, made: tf.reduce_mean(tf.square(first(made)))
-    kind = "float64" if job.dtype == "float64" else "float32"
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=kind)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def first(made: Any) -> Any:
