@@ -1,5 +1,7 @@
 """The networks of the speed cases, as specs; ``nets_torch`` and ``nets_keras`` hold them written by hand."""
 
+from typing import Any
+
 from dualnet import specs as S
 
 IMAGE, LENGTH, FEATURES, HEADS, WIDE = 64, 32, 64, 4, 128
@@ -34,39 +36,49 @@ CNN = S.Spec(
 )
 
 
-def _normed(channels: int, kernel: int, stride: int, number: int, reads: str) -> tuple[S.Layer, S.Layer]:
+def _normed(variance: Any, channels: int, kernel: int, stride: int, number: int, reads: str) -> tuple[S.Layer, S.Layer]:
     conv = S.Conv2d(
         channels, kernel, stride=stride, padding=kernel // 2, bias=False, name=f"conv{number}", inputs=(reads,)
     )
-    return conv, S.BatchNorm2d(name=f"bn{number}")
+    return conv, S.BatchNorm2d(running_variance=variance, name=f"bn{number}")
 
 
-def _block(channels: int, stride: int, widens: bool, name: str) -> S.Block:
-    body = [*_normed(channels, 3, stride, 1, "input"), S.ReLU(name="relu1"), *_normed(channels, 3, 1, 2, "relu1")]
-    around = _normed(channels, 1, stride, 3, "input") if widens else ()
+def _block(variance: Any, channels: int, stride: int, widens: bool, name: str) -> S.Block:
+    body = [
+        *_normed(variance, channels, 3, stride, 1, "input"),
+        S.ReLU(name="relu1"),
+        *_normed(variance, channels, 3, 1, 2, "relu1"),
+    ]
+    around = _normed(variance, channels, 1, stride, 3, "input") if widens else ()
     last = S.Add(name="sum", inputs=("bn2", "bn3" if widens else "input"))
     return S.Block((*body, *around, last, S.ReLU(name="relu2")), name=name)
 
 
-RESNET18 = S.Spec(
-    "resnet18",
-    S.Sequential(
-        S.Conv2d(64, 7, stride=2, padding=3, bias=False, name="conv1"),
-        S.BatchNorm2d(name="bn1"),
-        S.ReLU(),
-        S.MaxPool2d(3, stride=2, padding=1),
-        *(
-            _block(channels, stride if first else 1, first and stride > 1, f"layer{stage}_{int(not first)}")
-            for stage, (channels, stride) in enumerate(((64, 1), (128, 2), (256, 2), (512, 2)), start=1)
-            for first in (True, False)
+def resnet18(variance: Any) -> S.Spec:
+    """Return ResNet-18, its running variance "unbiased" as torch's own, or "biased" as Keras's own."""
+    return S.Spec(
+        "resnet18",
+        S.Sequential(
+            S.Conv2d(64, 7, stride=2, padding=3, bias=False, name="conv1"),
+            S.BatchNorm2d(running_variance=variance, name="bn1"),
+            S.ReLU(),
+            S.MaxPool2d(3, stride=2, padding=1),
+            *(
+                _block(
+                    variance, channels, stride if first else 1, first and stride > 1, f"layer{stage}_{int(not first)}"
+                )
+                for stage, (channels, stride) in enumerate(((64, 1), (128, 2), (256, 2), (512, 2)), start=1)
+                for first in (True, False)
+            ),
+            S.AdaptiveAvgPool2d(1),
+            S.Flatten(),
+            S.Linear(10, name="fc"),
         ),
-        S.AdaptiveAvgPool2d(1),
-        S.Flatten(),
-        S.Linear(10, name="fc"),
-    ),
-    (3, IMAGE, IMAGE),
-    training=_training(16),
-)
+        (3, IMAGE, IMAGE),
+        training=_training(16),
+    )
+
+
 TRANSFORMER = S.Spec(
     "transformer",
     S.Sequential(

@@ -69,7 +69,7 @@ def compiled_cnn() -> Any:
 
 
 def compiled_resnet18() -> Any:
-    return dualnet.build(nets.RESNET18, "keras")
+    return dualnet.build(nets.resnet18("biased"), "keras")
 
 
 def compiled_transformer() -> Any:
