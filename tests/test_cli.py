@@ -41,6 +41,8 @@ WORDS = {
     "--workers --limit --out --resume",
     "sweep": "what specs --seeds --workers --out --executor --shard --stages --epochs --batch-size --learning-rate "
     "--limit --resume",
+    "bench": "subjects --what --batch --recipes --backend --processes --seconds --tight --samples --input --kwargs-left "
+    "--kwargs-right --weights-from --table --unchecked --compare --anyway --out",
     "distill": "teacher student --backend --method --temperature --alpha --reduction --seeds --teacher-backend --hint "
     "--guide --hint-epochs --epochs --sample --limit --out --resume",
     "init": "spec --backend --initializers --seeds --train --epochs --limit --out",

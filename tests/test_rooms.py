@@ -20,15 +20,17 @@ ROOMS = (
     ("dualnet.experiments",),
     ("dualnet.api",),
     ("dualnet.sweep",),
+    ("dualnet.bench",),
     ("dualnet.cli", "dualnet.testing"),
     ("dualnet.pytest_plugin",),
     ("dualnet", "dualnet.__main__"),
 )
 FLOORS = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+# A framework's adapter, and the pages that time it as its users would write it.
 HOMES = {
-    "torch": "dualnet.backends.torch",
-    "tensorflow": "dualnet.backends.keras",
-    "keras": "dualnet.backends.keras",
+    "torch": ("dualnet.backends.torch", "dualnet.bench.torch"),
+    "tensorflow": ("dualnet.backends.keras", "dualnet.bench.keras"),
+    "keras": ("dualnet.backends.keras", "dualnet.bench.keras"),
 }
 
 
@@ -67,8 +69,10 @@ def room_of(module: str) -> str | None:
     return max(rooms, key=len, default=None)
 
 
-def adapter_of(module: str) -> str | None:
-    return next((home for home in set(HOMES.values()) if f"{module}.".startswith(f"{home}.")), None)
+def adapter_of(module: str) -> tuple[str, ...] | None:
+    """Return the homes of the framework whose a page is, if it is one's."""
+    found = (homes for homes in HOMES.values() if any(f"{module}.".startswith(f"{home}.") for home in homes))
+    return next(found, None)
 
 
 def faults(page: str, code: str) -> Iterator[str]:
@@ -83,7 +87,7 @@ def faults(page: str, code: str) -> Iterator[str]:
         if module.startswith("."):
             yield f"{page} imports {module} by a relative path"
         elif home and adapter_of(page) != home:
-            yield f"{page} imports {module}, which only {home} may"
+            yield f"{page} imports {module}, which only {home[0]} may"
         elif there and there != here and FLOORS[there] >= FLOORS[here]:
             yield f"{page} imports {module}, which lies below it"
         elif adapter_of(module) and adapter_of(page) and adapter_of(module) != adapter_of(page):

@@ -1,10 +1,10 @@
 """The words of the verbs that are experiments."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualnet.cli.parser import count, spec_of, verb_of
+from dualnet.cli.parser import SHAPE, count, spec_of, verb_of
 
 if TYPE_CHECKING:
     from dualnet.cli.parser import Verbs
@@ -170,4 +170,50 @@ def _sweep(verbs: "Verbs") -> None:
     resumable(verb)
 
 
-EXPERIMENTS = (_train, _sweep, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks)
+def _bench(verbs: "Verbs") -> None:
+    about = "time both frameworks side by side, each recipe beside an A/A control: exit 1 if something got slower"
+    verb = verb_of(verbs, "bench", about, "benching:bench")
+    verb.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help="specs; or two live models, LEFT.py:NAME RIGHT.py:NAME"
+    )
+    verb.add_argument(
+        "--what", default="train,infer", help="train, infer, build, first-step, memory (default train,infer)"
+    )
+    verb.add_argument("--batch", default="", help="sizes (default: the spec's to train, 1,32,256 to infer)")
+    named = "usual (idiom, best public, dualnet), all, or names with semicolons between (default usual)"
+    verb.add_argument("--recipes", default="usual", help=named)
+    verb.add_argument("--backend", default="both", help="of specs: torch, keras or both (default both)")
+    verb.add_argument("--processes", type=count, default=5, metavar="N", help="fresh ones of each side (default 5)")
+    verb.add_argument("--seconds", type=positive, default=30.0, help="of each cell (default 30)")
+    tight = "half an interval's width, as a fraction, at which a cell is done (default 0.05)"
+    verb.add_argument("--tight", type=positive, default=0.05, help=tight)
+    verb.add_argument("--samples", type=count, default=10_000, metavar="N", help="of the data set (default 10000)")
+    verb.add_argument("--input", action="append", default=[], metavar="SHAPE", help=f"of live models, {SHAPE}")
+    verb.add_argument("--kwargs-left", default="", metavar="JSON", help="arguments of the left class or function")
+    verb.add_argument("--kwargs-right", default="", metavar="JSON", help="arguments of the right class or function")
+    given = "whose weights both get where parity is checked (default left)"
+    verb.add_argument("--weights-from", choices=("left", "right"), default="left", help=given)
+    told = "of live models, left name to right name of weights where they cannot be matched: .json or .toml"
+    verb.add_argument("--table", type=Path, metavar="FILE", help=told)
+    verb.add_argument("--unchecked", action="store_true", help="time what has not passed parity too")
+    verb.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="say what changed between two results"
+    )
+    verb.add_argument("--anyway", action="store_true", help="compare results of different machines or settings too")
+    told = "keep result, chart and page there; what is finished is kept at once, and a second run goes on from it"
+    verb.add_argument("--out", type=Path, metavar="DIR", help=told)
+
+
+def positive(text: str) -> float:
+    """Return a number above 0, as an argument's type."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        msg = f"expected a number above 0, received {text}"
+        raise ArgumentTypeError(msg)
+    return found
+
+
+EXPERIMENTS = (_train, _sweep, _distill, _init, _signal, _clip, _explain, _predict, _fit, _blocks, _bench)

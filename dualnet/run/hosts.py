@@ -143,7 +143,10 @@ class Workers:
 
 
 class Process:
-    """One worker process and the pipe to it. ``workers`` is how many train one model; ``label`` tells them apart."""
+    """One worker process and the pipe to it. ``workers`` is how many train one model; ``label`` tells them apart.
+
+    ``module`` is what it runs, with the backend's name and ``more`` words.
+    """
 
     def __init__(
         self,
@@ -153,13 +156,14 @@ class Process:
         label: str = "",
         workers: int = 1,
         module: str = "dualnet.run.worker",
+        more: Iterable[str] = (),
     ) -> None:
         self.backend, self.name, self.lock = name, label or name, Lock()
         self.dropped: deque[int] = deque()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - what it prints, until close()
         settings = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
         settings |= {"DUALNET_WORKERS": str(workers)}
-        command = [python, "-m", module, name]
+        command = [python, "-m", module, name, *more]
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr(), env=os.environ | settings

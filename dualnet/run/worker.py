@@ -47,8 +47,8 @@ class Worker:
         return parallel
 
 
-def serve(worker: Worker, commands: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer commands until the parent closes the pipe."""
+def serve(worker: Any, commands: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer commands until the parent closes the pipe; ``worker.answer(command)`` is what is sent."""
     while True:
         try:
             command = wire.receive(commands)

@@ -1,0 +1,1 @@
+"""What runs the recipes of Keras on TensorFlow."""
