@@ -105,8 +105,14 @@ class Session(Protocol):
     ) -> None:
         """Keep a data set on the device under a name."""
 
-    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
+        """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
+
+        Raises ``SpecError`` if there is nothing to train.
+        """
+
+    def speed(self) -> str:
+        """Return in words by which recipe the prepared training runs, and why."""
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices`` (steps, batch) at the learning rate of that step."""

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dualnet.errors import SpecError, did_you_mean
 from dualnet.specs.layers import Block, Layer, Shared
@@ -145,7 +146,10 @@ class _Resolver:
         if original is not None and step.shared and step.body is None and step.in_shapes != original.in_shapes:
             from dualnet.specs.weights import parameters_of
 
-            theirs, ours = ([p.shape for p in parameters_of(s.layer, s.in_shapes)] for s in (original, step))
+            # a norm without weights has shapes all the same: those that it would have
+            plain: Any = step.layer
+            layer = plain if getattr(plain, "affine", True) else replace(plain, affine=True)
+            theirs, ours = ([p.shape for p in parameters_of(layer, s.in_shapes)] for s in (original, step))
             if theirs != ours:
                 msg = (
                     f"Shared {step.path!r}: it reads {_text(step.in_shapes)} and {step.owner!r} reads "

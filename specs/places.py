@@ -72,6 +72,13 @@ def _pool(layer: Any, shape: Shape) -> Shape:
         if amount > kernel // 2:
             msg = f"padding {amount} is more than half of the kernel {kernel}."
             raise ValueError(msg)
+    if (
+        isinstance(layer, P.AvgPool3d)
+        and padding != "same"
+        and any(k > n for k, n in zip(layer.kernel, sizes, strict=True))
+    ):
+        msg = f"its kernel {list(layer.kernel)} is larger than what it reads, which PyTorch refuses of a volume."
+        raise ValueError(msg)
     dilation = getattr(layer, "dilation", (1,) * len(sizes))
     sides = extents.pool_sides(layer, sizes)
     rule = zip(sizes, layer.kernel, layer.stride or layer.kernel, dilation, sides, strict=True)

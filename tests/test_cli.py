@@ -38,11 +38,11 @@ WORDS = {
     "record": "model --out --input --from --kwargs --weights --table --as-is",
     "emit": "spec --to --out",
     "train": "spec --backend --epochs --batch-size --learning-rate --clip-norm --clip-value --augment --tensorboard "
-    "--workers --limit --out --resume",
+    "--explain-speed --workers --limit --out --resume",
     "sweep": "what specs --seeds --workers --out --executor --shard --stages --epochs --batch-size --learning-rate "
     "--limit --resume",
-    "bench": "subjects --what --batch --recipes --backend --processes --seconds --tight --samples --input --kwargs-left "
-    "--kwargs-right --weights-from --table --unchecked --compare --anyway --out",
+    "bench": "subjects --what --batch --recipes --backend --processes --seconds --tight --samples --input "
+    "--kwargs-left --kwargs-right --weights-from --table --unchecked --compare --anyway --out",
     "distill": "teacher student --backend --method --temperature --alpha --reduction --seeds --teacher-backend --hint "
     "--guide --hint-epochs --epochs --sample --limit --out --resume",
     "init": "spec --backend --initializers --seeds --train --epochs --limit --out",

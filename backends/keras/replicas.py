@@ -149,11 +149,15 @@ class Replicated(KerasSession):
             super().__init__(spec, dtype, device, seed, shared_masks=True)
         synchronise(self.model)
 
-    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
+        """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
+
+        Raises ``SpecError`` if there is nothing to train.
+        """
         check.trainable(self.spec)
         check.trains(self.precision.name)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         given = (self.built, trained, loss, optimizer, clip, self.mask_step)
         with self.strategy.scope():
             self.trainer = ReplicaTrainer(self.strategy, self.device, *given)
+        self.why = "no XLA: not with several replicas"

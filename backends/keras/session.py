@@ -11,6 +11,7 @@ import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
 from dualnet.backends import check
+from dualnet.backends.keras import speed
 from dualnet.backends.keras.build import Builder, Built
 from dualnet.backends.keras.device import array_of
 from dualnet.backends.keras.initializers import initializer
@@ -46,6 +47,7 @@ class KerasSession:
         self.load({name: draw(parameter, seed, name) for name, parameter in spec.parameters.items()})
         self.held: dict[str, Held] = {}
         self.trainer: Trainer | None = None
+        self.why = ""
         self._forward = {mode: tf.function(lambda *x, mode=mode: self._watch(x, mode)) for mode in (False, True)}
         self._predict = tf.function(lambda x: self.model(x, training=False), reduce_retracing=True)
 
@@ -199,13 +201,21 @@ class KerasSession:
             kept = {key: self._given(array) for key, array in rest.items()}
             self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
-    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
+        """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
+
+        Raises ``SpecError`` if there is nothing to train.
+        """
         check.trainable(self.spec)
         check.trains(self.precision.name)
         trained = {name: pair for name, pair in self._carried().items() if name in self.trainable()}
         with tf.device(self.device):
             self.trainer = Trainer(self.built, trained, loss, optimizer, clip, self.mask_step)
+        self.trainer.xla, self.why = speed.xla(self.spec, self.device, steps)
+
+    def speed(self) -> str:
+        """Return in words by which recipe the prepared training runs, and why."""
+        return f"many steps inside one compiled function over resident data; {self.why}"
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices``."""

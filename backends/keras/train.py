@@ -13,6 +13,7 @@ from dualnet.backends.keras.layout import Layout
 from dualnet.backends.keras.losses import loss_function
 from dualnet.backends.keras.optimizers.exact import Order
 from dualnet.backends.keras.scaling import Scaling
+from dualnet.backends.keras.speed import WHOLE
 from dualnet.backends.keras.weights import Carrier
 from dualnet.backends.protocol import Array, Arrays, Progress
 from dualnet.specs.losses import Loss
@@ -60,11 +61,13 @@ class Trainer:
         self.scaling = Scaling(optimizer.loss_scale) if optimizer.loss_scale else None
         # The data come as arguments: a constant would be traced anew, and kept, for every data set that is held.
         self.compiled = tf.function(self._loop, reduce_retracing=True)
+        self.xla, self.fast = False, tf.function(self._loop, jit_compile=True)
         self.idle: set[str] = set()  # parameters that the loss does not reach; known once a step is traced
 
     def steps(self, data: Held, indices: Array, rates: Array) -> Progress:
         """Take one step on each row of indices."""
-        losses, correct = self.compiled(data, tf.constant(indices, tf.int64), tf.constant(rates, tf.float64))
+        given = (data, tf.constant(indices, tf.int64), tf.constant(rates, tf.float64))
+        losses, correct = (self.fast if self.xla and len(indices) == WHOLE else self.compiled)(*given)
         return {"loss": losses.numpy(), "correct": correct.numpy()}
 
     def _loop(self, data: Held, indices: Any, rates: Any) -> Any:

@@ -200,8 +200,11 @@ class RankSession(TorchSession):
         self.ranks = Ranks(*ranks, self.device)
         synchronise(self.model, self.ranks)
 
-    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
+        """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
+
+        Raises ``SpecError`` if there is nothing to train.
+        """
         check.trainable(self.spec)
         check.trains(self.precision.name)
         tensors = self._tensors()

@@ -11,7 +11,7 @@ from dualnet.backends import check
 from dualnet.backends.precision import precision
 from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
 from dualnet.backends.torch import device as devices
-from dualnet.backends.torch.build import build
+from dualnet.backends.torch.build import FAST, build
 from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.initializers import fill
@@ -180,13 +180,27 @@ class TorchSession:
         kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
         self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
-    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None) -> None:
-        """Make a fresh optimizer: step 0, empty slots. Raises ``SpecError`` if there is nothing to train."""
+    def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
+        """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
+
+        Raises ``SpecError`` if there is nothing to train.
+        """
         check.trainable(self.spec)
         check.trains(self.precision.name)
         tensors = self._tensors()
         named = {name: tensors[name] for name in self.trainable()}
         self.trainer = Trainer(self.model, named, loss, optimizer, clip, self._casting)
+
+    def speed(self) -> str:
+        """Return in words by which recipe the prepared training runs, and why."""
+        assert self.trainer is not None  # the protocol: prepare comes first
+        fused = all(optimizer.defaults.get("fused") for optimizer in self.trainer.optimizers)
+        spatial = any(kernel.dim() in FAST for kernel in self.model.parameters())
+        said = [
+            "resident data, rows by index_select",
+            "a fused optimizer" if fused else "no fused optimizer: torch has none",
+        ]
+        return "; ".join([*said, *(["channels_last for convolutions"] if spatial else [])])
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices``."""

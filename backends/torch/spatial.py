@@ -99,19 +99,13 @@ LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 def _upsample(layer: S.Upsample, shape: Shape) -> Call:
     axes = len(shape) - 1
-    if layer.mode == "nearest" and layer.scale and _rounded(layer, shape[1:]):
+    if layer.mode == "nearest" and layer.scale and any(scale % 1 for scale in layer.scale):
         return call("windows.NearestUpsample", shape[1:], extents.spread(layer.scale, axes))
     sizes = unless(None, size=layer.size and short(layer.size), scale_factor=layer.scale and short(layer.scale))
     mode = {"linear": LINEAR[axes], "cubic": "bicubic"}.get(layer.mode, layer.mode)
     return call(
         "nn.Upsample", **sizes, **unless("nearest", mode=mode), **unless(False, align_corners=layer.align_corners)
     )
-
-
-def _rounded(layer: S.Upsample, sizes: Shape) -> bool:
-    """Return whether an axis keeps or doubles its size by another scale, which PyTorch's kernels then ignore."""
-    pairs = zip(sizes, extents.resized(layer, sizes), extents.spread(layer.scale, len(sizes)), strict=True)
-    return any(made in (size, 2 * size) and made != size * scale for size, made, scale in pairs)
 
 
 def _windows(layer: S.Unfold | S.Fold) -> dict[str, Any]:

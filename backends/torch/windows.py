@@ -81,16 +81,22 @@ class NearestUpsample(nn.Module):
 
     def __init__(self, sizes: Sequence[int], scales: Sequence[float]) -> None:
         super().__init__()
-        self.axes = range(2, 2 + len(sizes))
-        for axis, size, scale in zip(self.axes, sizes, scales, strict=True):
-            step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
-            places = (torch.arange(math.floor(size * scale), dtype=torch.float32) * step).long().clamp(max=size - 1)
-            self.register_buffer(f"places_{axis}", places, persistent=False)
+        self.sizes, self.scales = sizes, scales
+        for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
+            self.register_buffer(f"places_{axis}", self._places(size, scale), persistent=False)
+
+    @staticmethod
+    def _places(size: int, scale: float) -> Tensor:
+        step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
+        places = torch.arange(math.floor(size * scale), dtype=torch.float32) * step
+        return places.long().clamp(max=size - 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x at its new size."""
-        for axis in self.axes:
-            x = x.index_select(axis, getattr(self, f"places_{axis}"))
+        """Return x at its new size; where the layer is shared, that may be another than it was made for."""
+        for axis, (size, scale) in enumerate(zip(self.sizes, self.scales, strict=True), 2):
+            same, other = x.shape[axis] == size, x.shape[axis]
+            places = getattr(self, f"places_{axis}") if same else self._places(other, scale).to(x.device)
+            x = x.index_select(axis, places)
         return x
 
 

@@ -14,6 +14,9 @@ from dualnet.specs.losses import CrossEntropy
 from dualnet.specs.optimizers import SGD, Adam
 from dualnet.specs.spec import Spec
 
+# The steps that a session is told are to come: what is timed is the pace of a long training, its compilation apart.
+LONG = 100_000
+
 
 @dataclass(frozen=True)
 class Job:

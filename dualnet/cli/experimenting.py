@@ -24,7 +24,7 @@ def train(arguments: Namespace) -> int:
         board = TensorBoard(arguments.tensorboard)
 
     def run(bench: Bench) -> Result:
-        options = {name: getattr(arguments, name) for name in ("limit", "out", "resume", "workers")}
+        options = {name: getattr(arguments, name) for name in ("limit", "out", "resume", "workers", "explain_speed")}
         return experiment(spec, watch=board or unwatched, bench=bench, **options)
 
     code = shown(arguments, run)

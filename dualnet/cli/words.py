@@ -42,6 +42,7 @@ def _train(verbs: "Verbs") -> None:
     many = "processes or devices that share every batch, on each backend; equal to one (default 1)"
     verb.add_argument("--workers", type=count, default=1, metavar="N", help=many)
     verb.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs, a run for each backend")
+    verb.add_argument("--explain-speed", action="store_true", help="say by which recipe each side trained, and why")
     limited(verb)
     resumable(verb)
 

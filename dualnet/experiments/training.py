@@ -27,6 +27,7 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     workers: int = 1,
+    explain_speed: bool = False,
     watch: Watch = unwatched,
     bench: Bench = HERE,
 ) -> Result:
@@ -34,7 +35,8 @@ def train(
 
     ``out`` is a folder for checkpoints, from which ``resume`` goes on; ``watch`` is called after each epoch with
     (backend, what is trained so far). ``workers`` train one model on each backend, equal to one process; the bench
-    needs a host of processes, ``Workers()``. Raises ``SpecError``, ``DataError`` or ``WeightsError``.
+    needs a host of processes, ``Workers()``. ``explain_speed`` says by which recipe each side trained.
+    Raises ``SpecError``, ``DataError`` or ``WeightsError``.
     """
     net = spec_of(spec)
     each = f", {workers} workers" if workers > 1 else ""
@@ -45,6 +47,8 @@ def train(
     trained = training.train(bench.host, bench.backends, net, fed, settings, bench.progress, watch)
     result = _result(net, trained, fed, bench)
     result.settings |= {"workers": workers} if workers > 1 else {}
+    if explain_speed:
+        result.says += [f"{name} trained by: {each.session.speed()}" for name, each in trained.items()]
     return result
 
 

@@ -90,7 +90,7 @@ def train_session(
     _refuse_single(spec, len(feed.train.labels))
     _refuse_varied(spec, feed)
     feed.give(session, training.loss, soft)
-    session.prepare(training.loss, training.optimizer, training.clip)
+    session.prepare(training.loss, training.optimizer, training.clip, feed.steps(training))
     trained = Trained([], session)
     if settings.ulps:
         off = precision(settings.dtype).roundoff

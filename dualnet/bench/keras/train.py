@@ -13,7 +13,7 @@ import tensorflow as tf  # isort: skip
 
 from dualnet.backends import backend
 from dualnet.backends.keras.device import place
-from dualnet.bench.job import Job, Timed, taken
+from dualnet.bench.job import LONG, Job, Timed, taken
 from dualnet.run.train import CHUNK
 
 # Steps of one call of a compiled loop: it costs a third of a millisecond, and a slow net's must not take seconds.
@@ -177,7 +177,7 @@ def session(job: Job, batch: int) -> Timed:
     made = backend("keras").session(job.net, dtype=job.dtype, device=job.device, seed=job.seed)
     training, rows = job.net.training, job.rows(batch)
     made.hold("train", job.inputs, job.targets, job.labels)
-    made.prepare(training.loss, training.optimizer, training.clip)
+    made.prepare(training.loss, training.optimizer, training.clip, LONG)
 
     def run(calls: int) -> None:
         for at in range(0, calls, CHUNK):

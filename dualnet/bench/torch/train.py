@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from dualnet.backends import backend
-from dualnet.bench.job import Job, Timed, refuse, taken
+from dualnet.bench.job import LONG, Job, Timed, refuse, taken
 from dualnet.bench.torch.base import Data, call, format_name, loss_of, module, optimizer_of, wait
 from dualnet.run.train import CHUNK
 
@@ -154,7 +154,7 @@ def session(job: Job, batch: int) -> Timed:
     made = backend("torch").session(job.net, dtype=job.dtype, device=job.device, seed=job.seed)
     training, rows = job.net.training, job.rows(batch)
     made.hold("train", job.inputs, job.targets, job.labels)
-    made.prepare(training.loss, training.optimizer, training.clip)
+    made.prepare(training.loss, training.optimizer, training.clip, LONG)
 
     def run(calls: int) -> None:
         for at in range(0, calls, CHUNK):
