@@ -23,6 +23,7 @@ def written(layer: Any) -> str:
         raise UnsupportedError(msg)
     told, given = layer.get_config(), []
     for name, parameter in inspect.signature(kind.__init__).parameters.items():
-        if name in told and name not in LEFT_OUT and not name.endswith(SILENT) and told[name] != parameter.default:
-            given.append(f"{name}={told[name]!r}")
+        if name in told and name not in LEFT_OUT and not name.endswith(SILENT):
+            usual = told[name] == parameter.default and not isinstance(told[name], float)  # of which many are traps
+            given += [] if usual else [f"{name}={told[name]!r}"]
     return f"keras.layers.{kind.__name__}({', '.join([*given, WIDE])})"
