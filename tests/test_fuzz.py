@@ -104,14 +104,37 @@ def test_noise_is_told_from_a_fault() -> None:
     assert fuzz.apart(ours, near, lambda: {"x": 1e-8}, dict) is True
     assert fuzz.apart(ours, ours, dict, dict) is False
     with pytest.raises(AssertionError, match=r"x: they differ by 1.0e-06, an ulp moves it by 1e-08"):
-        fuzz.apart(ours, far, lambda: {"x": 1e-8}, lambda: ours)
+        fuzz.apart(ours, far, lambda: {"x": 1e-8}, lambda: (ours,))
 
 
 def test_what_is_zero_in_theory_is_told_by_its_size_in_float32() -> None:
     ours, theirs, rough, true = ({"x": fuzz.np.array([value, 1.0])[:1]} for value in (3e-14, -2e-14, 1e-6, 4e-14))
-    assert fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: rough) is True
+    assert fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: (rough,)) is True
     with pytest.raises(AssertionError, match="they differ by"):
-        fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: true)
+        fuzz.apart(ours, theirs, lambda: {"x": 0.01}, lambda: (true,))
+
+
+def test_a_gap_that_float32_makes_far_larger_is_rounding() -> None:
+    ours, theirs, rough, same = ({"x": fuzz.np.array([1.0, value])} for value in (0.5, 0.5 + 1e-6, 0.9, 0.5 + 2e-6))
+    assert fuzz.apart(ours, theirs, lambda: {"x": 1e-16}, lambda: (ours, rough)) is True
+    with pytest.raises(AssertionError, match="they differ by"):
+        fuzz.apart(ours, theirs, lambda: {"x": 1e-16}, lambda: (ours, same))
+
+
+SHARED = """
+dualnet = 1
+name = "shared"
+inputs = {words = [5]}
+layers = [
+  {name = "rows", op = "Embedding", inputs = ["words"], num_embeddings = 4, features = 2},
+  {name = "l0", op = "Upsample", inputs = ["rows"], scale = 1.5},
+  {name = "l1", op = "Shared", inputs = ["l0"], of = "l0"},
+]
+"""
+
+
+def test_an_upsampling_is_shared_by_two_sizes() -> None:
+    assert fuzz.examine(fuzz.text.loads(SHARED)) == FINE
 
 
 def test_it_goes_on_where_it_was_stopped(

@@ -198,3 +198,14 @@ def test_any_graph_reads_only_above_and_ties_only_what_fits(spec: Spec) -> None:
         theirs, ours = ([p.shape for p in parameters_of(s.layer, s.in_shapes)] for s in (owner, step))
         assert theirs == ours
     assert len(set(spec.parameters)) == sum(len(parameters_of(s.layer, s.in_shapes)) for s in owners(spec.graph))
+
+
+@pytest.mark.parametrize("layer", [S.LayerNorm(affine=False, name="norm"), S.RMSNorm(affine=False, name="norm")])
+def test_a_norm_without_weights_normalises_one_size(layer: S.Layer) -> None:
+    with pytest.raises(SpecError, match="so they cannot have the same parameters"):
+        S.Spec("x", S.Sequential(layer, S.Linear(3), S.Shared("norm")), (4,)).graph  # noqa: B018
+
+
+def test_an_average_of_volumes_has_no_kernel_larger_than_they_are() -> None:
+    with pytest.raises(SpecError, match="which PyTorch refuses of a volume"):
+        S.Spec("x", S.AvgPool3d(3, 2, ceil_mode=True), (1, 4, 3, 2)).graph  # noqa: B018

@@ -9,7 +9,16 @@ from dualnet.errors import UnsupportedError
 
 LEFT_OUT = ("self", "name", "dtype", "trainable", "kwargs", "args")
 WIDE = "dtype='float64'"
-SILENT = ("_initializer", "_regularizer", "_constraint", "renorm", "synchronized", "batch_input_shape", "seed")
+SILENT = (
+    "_initializer",
+    "_regularizer",
+    "_constraint",
+    "renorm",
+    "renorm_momentum",
+    "synchronized",
+    "batch_input_shape",
+    "seed",
+)
 
 
 def written(layer: Any) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -87,9 +88,9 @@ class NearestUpsample(nn.Module):
 
     @staticmethod
     def _places(size: int, scale: float) -> Tensor:
-        step = torch.tensor(1.0 / scale, dtype=torch.float32)  # as PyTorch holds it
-        places = torch.arange(math.floor(size * scale), dtype=torch.float32) * step
-        return places.long().clamp(max=size - 1)
+        step = np.float32(1.0 / scale)  # as PyTorch holds it; in NumPy, so that it is a number where a call is traced
+        places = np.arange(math.floor(size * scale), dtype=np.float32) * step
+        return torch.from_numpy(np.minimum(places.astype(np.int64), size - 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x at its new size; where the layer is shared, that may be another than it was made for."""
