@@ -103,9 +103,11 @@ def test_a_kernel_that_reads_a_flattened_image_is_paired_as_it_reads(turn: bool,
 def test_it_is_paired_rightly_behind_a_layer_that_differs() -> None:
     torch.manual_seed(2)
     module = nn.Sequential(nn.Conv2d(2, 3, 2), nn.LeakyReLU(0.01), nn.Flatten(), nn.Linear(36, 4))
-    model = keras.Sequential([K.Input((5, 4, 2)), K.Conv2D(3, 2), K.LeakyReLU(0.3), K.Flatten(), K.Dense(4)])
+    model = keras.Sequential(
+        [K.Input((5, 4, 2)), K.Conv2D(3, 2), K.LeakyReLU(0.3, name="leaky"), K.Flatten(), K.Dense(4)]
+    )
     report = check(module, model, IMAGES, weights_from="left")
-    assert report.stage("forward").where == "1 (leaky_re_lu) (eval mode)"
+    assert report.stage("forward").where == "1 (leaky) (eval mode)"
     assert report.stage("forward").cause.startswith("negative slope")
 
 

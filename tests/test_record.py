@@ -189,13 +189,13 @@ def test_a_table_says_which_weight_is_which() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.w = nn.Parameter(torch.randn(4, 3))
+            self.w = nn.Parameter(torch.randn(4, 4))
 
         def forward(self, x):
             return x @ self.w
 
     first = dualnet.record(Odd(), ROWS)
-    model = keras.Sequential([K.Input((4,)), K.Dense(3, use_bias=False)])
+    model = keras.Sequential([K.Input((4,)), K.Dense(4, use_bias=False)])
     assert dualnet.check(first, model, table={"w": "layers.0.kernel"}).agrees
     assert "w (torch)" in dualnet.check(first, model).not_checked["unpaired"]
 

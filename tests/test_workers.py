@@ -1,5 +1,6 @@
 """Several workers train one model: weights, slots, losses and hits are those of one process, and no worker is left."""
 
+import importlib
 import json
 import os
 import signal
@@ -29,7 +30,6 @@ from dualnet.run.hosts import Here, Workers
 from dualnet.run.plan import Settings
 from dualnet.run.train import train
 from dualnet.specs import text, zoo
-from tests.own_layers import Centered
 
 SIDES = ("torch", "keras")
 DIGITS = S.Data(set="digits", normalise="standard")
@@ -268,10 +268,21 @@ def refused(spec: S.Spec, count: int = 100, number: int = 2) -> str:
     return str(caught.value)
 
 
-def test_what_looks_across_slices_is_refused_by_name() -> None:
+@pytest.fixture
+def centered() -> Iterator[Any]:
+    """Register a layer of one's own, for a test only."""
+    before = dict(S.Layer.registry)
+    found = importlib.import_module("tests.own_layers").Centered
+    S.Layer.registry["Centered"] = found
+    yield found
+    S.Layer.registry.clear()
+    S.Layer.registry.update(before)
+
+
+def test_what_looks_across_slices_is_refused_by_name(centered: Any) -> None:
     halve = spec_of((S.Linear(3), S.Halve(2.0, name="half"), S.Linear(3)), (4,), S.CrossEntropy(), S.SGD(0.1))
     assert refused(halve).startswith("net: half cannot be trained by several workers: Halve halves by the sum over the")
-    own = spec_of((Centered(name="mine"), S.Linear(3)), (4,), S.CrossEntropy(), S.SGD(0.1))
+    own = spec_of((centered(name="mine"), S.Linear(3)), (4,), S.CrossEntropy(), S.SGD(0.1))
     assert "net: mine cannot be trained by several workers: Centered is a layer of your own" in refused(own)
 
 

@@ -1,6 +1,7 @@
 """A layer by itself: the Python that makes one like it."""
 
 import inspect
+import warnings
 from typing import Any
 
 import keras
@@ -30,7 +31,14 @@ def written(layer: Any) -> str:
     if not kind.__module__.startswith("keras.src.layers."):
         msg = f"{kind.__name__} is no class of keras.layers, so that no line of code makes it."
         raise UnsupportedError(msg)
-    told, given = layer.get_config(), []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of a lambda, which no line of code makes
+            told = layer.get_config()
+    except (UserWarning, NotImplementedError, TypeError, ValueError) as error:
+        msg = f"{kind.__name__} cannot say how it was made: {error}"
+        raise UnsupportedError(msg) from None
+    given: list[str] = []
     for name, parameter in inspect.signature(kind.__init__).parameters.items():
         if name in told and name not in LEFT_OUT and not name.endswith(SILENT):
             usual = told[name] == parameter.default and not isinstance(told[name], float)  # of which many are traps
