@@ -45,6 +45,7 @@ def test_fashion_mnist_accuracies_are_the_course_s() -> None:
         assert np.abs(np.mean(by_backend[name], axis=0) - TABLE).max() < 0.6, by_backend[name]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_learning_rate_of_a_thousandth_reaches_the_course_s_test_accuracy() -> None:
     real("fashion_mnist")

@@ -100,6 +100,7 @@ def test_gradients_and_training_agree(both: tuple[Backend, Backend], spec: S.Spe
     np.testing.assert_array_equal(after_torch["dense.fixed"], weights(spec)["dense.fixed"])
 
 
+@pytest.mark.slow
 def test_the_ladder_climbs_it(spec: S.Spec) -> None:
     report = dualnet.check(spec, climb_options={"steps": 3})
     assert report.agrees, report.to_json()

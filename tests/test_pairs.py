@@ -76,6 +76,7 @@ def test_a_second_bias_that_trains_is_named() -> None:
     assert report.stage("state").cause.startswith("double bias")
 
 
+@pytest.mark.slow
 def test_recordings_pair_them_too() -> None:
     torch.manual_seed(1)
     first: Recording = record(reader(), TOKENS)

@@ -136,6 +136,7 @@ def test_a_model_of_words_agrees_on_every_stage() -> None:
     assert report.agrees, report.to_json()
 
 
+@pytest.mark.slow
 def test_rows_looked_up_more_than_once_learn_alike(both: tuple[Backend, Backend]) -> None:
     rows = np.random.default_rng(3).integers(0, 4, (6, 8))
     found = []
