@@ -18,7 +18,7 @@ import pytest
 from dualnet import specs as S
 from dualnet import store
 from dualnet.backends import Backend
-from dualnet.cli import common, experimenting, main, verbs
+from dualnet.cli import climbing, common, early, experimenting, main, verbs
 from dualnet.cli.parser import parser
 from dualnet.errors import UnsupportedError
 from dualnet.report.exhibits import Lines
@@ -71,6 +71,7 @@ SMALL = S.Spec(
 @pytest.fixture
 def inside(both: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "Workers", lambda pythons, threads: Inside())
+    monkeypatch.setattr(early, "orders", lambda arguments: [])
 
 
 @pytest.fixture
@@ -409,8 +410,8 @@ def test_demo_runs_the_verbs_with_its_own_options(monkeypatch, capsys, tmp_path:
         ran.append(arguments)
         return int(arguments.run == "experimenting:train")
 
-    for verb in ("doctor", "show", "parity"):
-        monkeypatch.setattr(verbs, verb, remember)
+    for page, verb in ((verbs, "doctor"), (verbs, "show"), (climbing, "parity")):
+        monkeypatch.setattr(page, verb, remember)
     for verb in ("train", "distill"):
         monkeypatch.setattr(experimenting, verb, remember)
     words = ["--limit", "9", "--seed", "4", "--dtype", "float64", "--threads", "2", "--keras-python", "p", "--quiet"]
@@ -418,7 +419,7 @@ def test_demo_runs_the_verbs_with_its_own_options(monkeypatch, capsys, tmp_path:
     assert [arguments.run for arguments in ran] == [
         "verbs:doctor",
         "verbs:show",
-        "verbs:parity",
+        "climbing:parity",
         "experimenting:train",
     ]
     assert all((a.seed, a.dtype, a.threads, a.keras_python, a.quiet) == (4, "float64", 2, "p", True) for a in ran)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualnet.backends import Backend
-from dualnet.cli import common, main
+from dualnet.cli import common, early, main
 from dualnet.experiments.topics import pictures
 from dualnet.report.result import load
 from dualnet.specs import text
@@ -20,6 +20,7 @@ from tests.benches import CNN, MLP, Changed, Inside
 @pytest.fixture
 def inside(both: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "Workers", lambda pythons, threads: Inside())
+    monkeypatch.setattr(early, "orders", lambda arguments: [])
     monkeypatch.setattr(pictures, "SET", "digits")
 
 

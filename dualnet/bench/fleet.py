@@ -1,7 +1,6 @@
 """The fleet: worker processes of the bench, several of each side, started, asked and ended together."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dualnet.bench.job import Job
-from dualnet.run.hosts import Process
+from dualnet.run.launch import Order, python_of
+from dualnet.run.process import Process
 
 Made = TypeVar("Made")
 
@@ -43,9 +43,9 @@ class Fleet:
 
     def start(self, side: str, backend: str, job: Job) -> Member:
         """Start a worker, wait until it has imported its framework, and give it its job."""
-        python = self.pythons.get(backend) or os.environ.get(f"DUALNET_{backend.upper()}_PYTHON") or sys.executable
         spawned = time.monotonic()  # one clock for all processes of a machine
-        process = Process(backend, python, self.threads, module="dualnet.bench.worker", more=[repr(spawned)])
+        words = backend, repr(spawned)
+        process = Process(Order(python_of(backend, self.pythons), words, "dualnet.bench.worker", self.threads))
         member = Member(side, backend, process, {})
         self.members.append(member)
         member.began = member.ask("begin", self.threads)

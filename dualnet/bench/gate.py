@@ -11,7 +11,9 @@ from dualnet import api
 from dualnet.bench.plan import Settings
 from dualnet.compare.ladder import STAGES
 from dualnet.errors import DataError, DeviceError, UnsupportedError
-from dualnet.run.hosts import Process, Workers
+from dualnet.run.hosts import Workers
+from dualnet.run.launch import Order
+from dualnet.run.process import Process
 from dualnet.specs.spec import Spec
 
 # Up to optimizer steps: what is timed is compared, and nothing that needs a data set.
@@ -60,7 +62,7 @@ def models_passed(places: tuple[str, str], words: Mapping[str, Any], settings: S
     ``words`` are those of the command line: input, kwargs_left, kwargs_right, weights_from, table. Raises what
     ``dualnet check`` raises.
     """
-    process = Process("gate", sys.executable, settings.threads, module="dualnet.bench.gatekeeper")
+    process = Process(Order(sys.executable, ("gate",), "dualnet.bench.gatekeeper", settings.threads))
     try:
         found = process.ask(None, "open", list(places), dict(words), check)
     except BaseException:

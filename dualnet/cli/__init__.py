@@ -15,13 +15,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     try:
-        from dualnet.cli import common, results
-        from dualnet.run.layers import registered
+        from dualnet.cli.early import orders
+        from dualnet.run.launch import ahead
 
-        registered()
-        results.places(arguments)
-        code = common.call(arguments)
-        sys.stdout.flush()
+        with ahead(orders(arguments)):  # before anything else is loaded
+            from dualnet.cli import common, results
+            from dualnet.run.layers import registered
+
+            registered()
+            results.places(arguments)
+            code = common.call(arguments)
+            sys.stdout.flush()
     except DualnetError as error:
         print(f"dualnet: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dualnet import backends
+from dualnet.cli.early import pythons_of
 from dualnet.errors import DataError, SpecError
 from dualnet.experiments.bench import Bench
 from dualnet.report.progress import progress
@@ -27,8 +28,7 @@ def call(arguments: Namespace) -> int:
 
 def workers(arguments: Namespace) -> Workers:
     """Return the host that the arguments ask for."""
-    pythons = {"torch": arguments.torch_python, "keras": arguments.keras_python}
-    return Workers({name: path for name, path in pythons.items() if path}, arguments.threads)
+    return Workers(pythons_of(arguments), arguments.threads)
 
 
 def speaker(quiet: bool) -> Callable[[str], None]:

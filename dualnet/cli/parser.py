@@ -50,7 +50,7 @@ def spec_of(
 
 def _parity(verbs: "Verbs") -> None:
     verb = verb_of(
-        verbs, "parity", "climb the parity ladder: exit 0 if both sides are one function, 1 if not", "verbs:parity"
+        verbs, "parity", "climb the parity ladder: exit 0 if both sides are one function, 1 if not", "climbing:parity"
     )
     spec_of(verb)
     verb.add_argument("--against", metavar="SPEC", help="the right side's spec, if it is another one")

@@ -1,4 +1,4 @@
-"""The verbs: each reads its arguments, runs one public capability in workers, and prints its tables."""
+"""The small verbs: what there is, what it is made of, where it runs, and the demo that calls the others."""
 
 import math
 from argparse import Namespace
@@ -6,47 +6,18 @@ from typing import Any
 
 from tabulate import tabulate
 
-from dualnet import api, backends, data
+from dualnet import backends, data
 from dualnet.cli.common import call, shown, workers
-from dualnet.cli.pages import write_page
 from dualnet.cli.results import write
-from dualnet.compare.ladder import stages as chosen
 from dualnet.errors import DataError, UnsupportedError
-from dualnet.report import ladder, table
-from dualnet.report.environment import environment
-from dualnet.report.progress import progress
+from dualnet.report import table
 from dualnet.run.hosts import Workers
 from dualnet.specs import text, zoo
 
 
-def parity(arguments: Namespace) -> int:
-    """Climb the ladder; return 0 if both sides are one function, else 1."""
-    with workers(arguments) as host, progress(arguments.quiet) as show:
-        options = {"steps": arguments.steps, "seeds": arguments.seeds, "epochs": arguments.epochs}
-        report = api.check(
-            arguments.spec,
-            arguments.against,
-            stages=chosen(arguments.stages),
-            seed=arguments.seed,
-            device=arguments.device,
-            dtype=arguments.dtype,
-            host=host,
-            climb_options=options | {"limit": arguments.limit, "progress": show},
-        )
-        facts = {name: host.facts(name) for name in ("torch", "keras")} if arguments.out else {}
-    print(table.parity(report))
-    if arguments.out:
-        found = ladder.result(report, environment(facts))
-        found.save(arguments.out / "parity.json")
-        write_page(arguments.out / "report.html", [found], f"dualnet: {report.name}")
-        print(f"written: {arguments.out}/parity.json, report.html")
-    write(arguments.json, report.to_data())
-    return 0 if report.agrees else 1
-
-
 def show(arguments: Namespace) -> int:
     """Print both live models layer by layer."""
-    spec = api.load(arguments.spec)
+    spec = zoo.load(arguments.spec)
     if arguments.text:
         print(text.dumps(spec), end="")
         write(arguments.json, text.to_data(spec))

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from dualnet.errors import TraceError
-from dualnet.run.source import module
 
 
 def registered() -> None:
@@ -16,4 +15,6 @@ def registered() -> None:
         if not path.endswith(".py"):
             msg = f"DUALNET_LAYERS names Python files, {os.pathsep!r} between them. Received: {path!r}. Name a .py."
             raise TraceError(msg)
+        from dualnet.run.source import module  # not before there is a file: every process passes here
+
         module(Path(path))

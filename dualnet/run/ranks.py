@@ -5,7 +5,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 from dualnet.backends.protocol import Session
-from dualnet.run.hosts import Process, RemoteSession, Workers
+from dualnet.run.hosts import Workers
+from dualnet.run.process import Process, RemoteSession
 from dualnet.specs.spec import Spec
 
 # What changes a session's state is asked of all its processes, the rest of the first: they hold the same.

@@ -1,5 +1,6 @@
 """A worker process: one framework, any number of sessions, commands from standard input, answers to standard output."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -68,7 +69,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a framework prints must not get among the answers
     registered()
+    with contextlib.suppress(Exception):  # it is told when something is asked
+        backend(sys.argv[1])  # while the parent gets its first command ready
     serve(Worker(sys.argv[1]), sys.stdin.buffer, answers)
+    answers.close()
+    os._exit(0)  # nothing is left to write, and a framework takes a third of a second to tidy what vanishes anyway
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from dualnet.errors import WorkerError
-from dualnet.run.hosts import Process
+from dualnet.run.launch import Order
+from dualnet.run.process import Process
 from dualnet.sweep.calls import Outcome
 
 MODULE = "dualnet.sweep.worker"
@@ -110,7 +111,7 @@ class Local:
             if number not in self.processes:
                 label = f"sweep worker {number + 1}"
                 self.sent[number] = 0
-                self.processes[number] = Process("cells", sys.executable, self.threads, label, module=MODULE)
+                self.processes[number] = Process(Order(sys.executable, ("cells",), MODULE, self.threads), label)
             return self.processes[number]
 
     def close(self) -> None:
