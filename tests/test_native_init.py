@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import dualnet
 from dualnet import specs as S
 from dualnet.backends import Backend
 from dualnet.backends.protocol import Array, Arrays
@@ -183,3 +184,20 @@ def test_a_stock_model_without_a_seed_starts_by_its_framework(backend: Backend) 
         assert (
             (array == 0.25).all() if array.ndim == 1 else abs(array.mean() - 2.5) < SIGMAS / math.sqrt(12 * array.size)
         )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", ["torch_default", "keras_default", S.XavierNormal(), S.FanInUniform()])
+def test_a_stock_model_draws_what_its_spec_says_whether_or_not_its_layers_draw_that_themselves(
+    backend: Backend, dtype: str, init: Any
+) -> None:
+    net = spec(None) if isinstance(init, str) else spec(init)
+    net = S.Spec("stock", net.model, IMAGE, init=init) if isinstance(init, str) else net
+    weights = dualnet.weights(backend.build(net, dtype=dtype, seed=None), net)
+    for name, array in weights.items():
+        if not name.endswith("weight"):
+            continue
+        i, o = fans(name, weights)
+        law = {"torch_default": flat(1 / math.sqrt(i)), "keras_default": flat(math.sqrt(6 / (i + o)))}
+        by_class = {S.XavierNormal: stats.norm(0, math.sqrt(2 / (i + o))), S.FanInUniform: flat(1 / math.sqrt(i))}
+        assert_drawn_from(array, law[init] if isinstance(init, str) else by_class[type(init)], name)

@@ -14,6 +14,17 @@ from dualnet.specs import initializers as I
 from dualnet.specs.draw import fan, scaling_fan
 from dualnet.specs.parameter import Parameter
 
+# What these layers draw for weight and bias as they are made, in float32: U(-1/√fan_in, 1/√fan_in), `reset_parameters`.
+BY_ITSELF = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ITS_OWN = (I.KaimingUniform(nonlinearity="leaky_relu", slope=math.sqrt(5.0)), I.FanInUniform())
+
+
+def drawn(layer: nn.Module, parameter: Parameter, dtype: torch.dtype) -> bool:
+    """Return whether a layer that was just made holds a draw of this parameter's initializer already."""
+    if type(layer) not in BY_ITSELF or parameter.initializer not in ITS_OWN or dtype != torch.float32:
+        return False
+    return bool(parameter.fan_in == math.prod(layer.weight.shape[1:]))  # a depthwise kernel may have another rule
+
 
 @torch.no_grad()
 def fill(tensor: Tensor, parameter: Parameter) -> None:

@@ -14,7 +14,7 @@ from dualnet.backends.torch import device as devices
 from dualnet.backends.torch.build import FAST, build
 from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
-from dualnet.backends.torch.initializers import fill
+from dualnet.backends.torch.initializers import drawn, fill
 from dualnet.backends.torch.losses import loss_function
 from dualnet.backends.torch.train import Held, Trainer, wide
 from dualnet.backends.walk import walk
@@ -267,13 +267,15 @@ class TorchBackend:
     def build(self, spec: Spec, *, dtype: str = "float32", device: str = "cpu", seed: int | None = 0) -> Any:
         """Return a live ``nn.Module``, in training mode as torch makes them, taking (N, C, H, W)."""
         kind = precision(dtype)
-        model, layers = build(spec, devices.stored(kind), devices.place(device))
+        stored = devices.stored(kind)
+        model, layers = build(spec, stored, devices.place(device))
         with torch.no_grad():
             for name, parameter in spec.parameters.items():
                 path, _, own = name.rpartition(".")
                 tensor = getattr(layers[path], own)
                 if seed is None:
-                    fill(tensor, parameter)
+                    if not drawn(layers[path], parameter, stored):
+                        fill(tensor, parameter)
                 else:
                     tensor.copy_(torch.from_numpy(kind.held(draw(parameter, seed, name))))
         return model
