@@ -1,11 +1,23 @@
 """Fact: one weight of a live model, whose layer it is, its role there, and the way to how PyTorch would lay it."""
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dualnet.backends.draws import Array
 from dualnet.specs.carry import Carry
+
+LEVEL = re.compile(r"_l\d+(_reverse)?$")
+PARTS = ("query", "key", "value")
+PROJECTIONS = {"q_proj_weight": "query weight", "k_proj_weight": "key weight", "v_proj_weight": "value weight"}
+PROJECTIONS |= {"out_proj_weight": "output weight", "out_proj_bias": "output bias"}
+
+
+def role_of(name: str) -> str:
+    """Return the role of a weight of a recurrent layer or of attention by PyTorch's name for it."""
+    return PROJECTIONS.get(name) or LEVEL.sub("", name)
 
 
 def whole(name: str) -> str:
@@ -109,3 +121,20 @@ class Fact:
             return made
         blocks = np.split(made, len(self.gates))
         return np.concatenate([blocks[self.gates.index(each)] for each in range(len(self.gates))])
+
+
+def laid_as_torch(
+    name: str, own: str, kind: str, shape: tuple[int, ...], trained: bool, framed: str, rows: Sequence[int] = ()
+) -> Iterator[Fact]:
+    """Yield what is known of a variable that has PyTorch's name ``own`` and its layout.
+
+    The three projections of attention may be held in one, of so many ``rows``: they are three facts.
+    """
+    axes = tuple(range(len(shape)))
+    if not own.startswith("in_proj"):
+        yield Fact(name, kind, role_of(own), shape, axes, shape, trained, framed)
+        return
+    ends = [sum(rows[:index]) for index in range(4)]
+    for part, start, end in zip(PARTS, ends, ends[1:], strict=False):
+        size, role = (end - start, *shape[1:]), f"{part} {own.removeprefix('in_proj_')}"
+        yield Fact(f"{name}[{part}]", kind, role, size, axes, size, trained, framed, at=(start, end))

@@ -102,10 +102,6 @@ def benched(spec: Spec, recipes: Sequence[str], what: str, **changes: Any) -> Ca
     return run
 
 
-# Keras's attention has three projections where the spec has one of all three: their weights cannot be matched.
-UNCHECKED = (("keras", "transformer"),)
-
-
 def pair(framework: str, net: str, shape: str, batch: int) -> Callable[[Given], Result]:
     """Return what times a compiled spec beside the same net by hand, in one framework: training step and inference."""
     places = [f"{HERE.name}/nets_{framework}.py:{name}" for name in (f"compiled_{net}", net)]
@@ -116,21 +112,16 @@ def pair(framework: str, net: str, shape: str, batch: int) -> Callable[[Given], 
         if key not in KNOWN:
             settings = replace(given.settings, whats=("train", "infer"), batches=(batch,))
             recipe = "resident", "inference_mode", "tf.function step", "tf.function"
-            run = running(replace(settings, recipes=recipe), unchecked=(framework, net) in UNCHECKED)
+            run = running(replace(settings, recipes=recipe))
             KNOWN[key] = run.models(places, words)
         return KNOWN[key]
 
     return run
 
 
-def by_hand(framework: str, net: str) -> str:
-    """Return what a compiled net is held to."""
-    return "the same net by hand" + (" (parity not checked)" if (framework, net) in UNCHECKED else "")
-
-
-def running(settings: plan.Settings, unchecked: bool = False) -> Run:
+def running(settings: plan.Settings) -> Run:
     """Return a run that says what it does."""
-    return Run(settings, unchecked=unchecked, say=lambda text: print(f"  {text}", file=sys.stderr, flush=True))
+    return Run(settings, say=lambda text: print(f"  {text}", file=sys.stderr, flush=True))
 
 
 def seconds(each: Iterable[float]) -> Measured:

@@ -1,6 +1,6 @@
 """Inference: compiled specs against the same nets by hand, and dualnet's predict against Keras's."""
 
-from cases import Case, benched, between, by_hand, main, pair
+from cases import Case, benched, between, main, pair
 from nets import CNN, MLP
 from training import NETS, shape_of
 
@@ -25,7 +25,7 @@ CASES = (
     *(
         Case(
             f"compiled spec, inference: {net}, {framework}",
-            by_hand(framework, net),
+            "the same net by hand",
             between(
                 f"left: {CALLS[framework]}",
                 f"right: {CALLS[framework]}",

@@ -1,6 +1,6 @@
 """Training: dualnet's own steps against what people write, and against one fixed batch, which bounds them."""
 
-from cases import Case, benched, between, by_hand, main, pair
+from cases import Case, benched, between, main, pair
 from nets import CNN, MLP
 
 ITEMS, TENSORS, FIT = "DataLoader idiom", "TensorDataset + DataLoader", "model.fit on NumPy"
@@ -68,7 +68,7 @@ CASES = (
     *(
         Case(
             f"compiled spec, training step: {net}, {framework}",
-            by_hand(framework, net),
+            "the same net by hand",
             between(
                 f"left: {STEPS[framework]}",
                 f"right: {STEPS[framework]}",

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from dualnet.backends.draws import Arrays, Order
-from dualnet.backends.fact import Fact, whole
+from dualnet.backends.fact import Fact, laid_as_torch, whole
+from dualnet.backends.keras import attention, recurrent
 from dualnet.backends.keras.kinds import ROLES, kind_of
 from dualnet.backends.keras.live import KerasLive, named, variable
 from dualnet.backends.live import Inputs
@@ -48,6 +49,10 @@ def facts(model: Any) -> list[Fact]:
             found.append(_projection(name, each, parts[id(owner)], id(each) in trained))
         elif isinstance(owner, tuple(CELLS)):
             found += _recurrent(name, each, owner, id(each) in trained)
+        elif isinstance(owner, (attention.MultiheadAttention, recurrent.Recurrent)):
+            heads = isinstance(owner, attention.MultiheadAttention)
+            kind, rows = ("attention", owner.rows) if heads else (owner.kind.lower(), ())
+            found += laid_as_torch(name, each.name, kind, tuple(each.shape), id(each) in trained, "keras", rows)
         else:
             found.append(_fact(name, each, owner, id(each) in trained))
     return found

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from dualnet.backends.keras.attention import MultiheadAttention
+
 L = keras.layers
 TRANSPOSED = (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose)
 CONVOLUTIONS = (L.DepthwiseConv1D, L.DepthwiseConv2D, L.Conv1D, L.Conv2D, L.Conv3D)
@@ -24,7 +26,7 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (L.GRU, "gru"),
     (L.SimpleRNN, "rnn"),
     (L.Bidirectional, "bidirectional"),
-    (L.MultiHeadAttention, "attention"),
+    ((L.MultiHeadAttention, MultiheadAttention), "attention"),
     ((L.MaxPooling1D, L.MaxPooling2D, L.MaxPooling3D), "max pool"),
     ((L.AveragePooling1D, L.AveragePooling2D, L.AveragePooling3D), "average pool"),
     ((L.GlobalAveragePooling1D, L.GlobalAveragePooling2D, L.GlobalAveragePooling3D), "adaptive average pool"),
@@ -119,7 +121,7 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "lstm": _recurrent,
     "gru": _recurrent,
     "rnn": _recurrent,
-    "attention": lambda m: {"heads": m.num_heads},
+    "attention": lambda m: {"heads": getattr(m, "num_heads", None) or m.heads},
     "max pool": _pool,
     "average pool": _pool,
     "dropout": lambda m: {"rate": m.rate},

@@ -1,7 +1,6 @@
 """What is known of a live ``nn.Module``: the kind and role of each weight, and its values."""
 
 import copy
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from dualnet.backends.draws import Arrays, Order
-from dualnet.backends.fact import Fact
+from dualnet.backends.fact import Fact, laid_as_torch
 from dualnet.backends.live import Inputs
+from dualnet.backends.torch import attention, recurrent
 from dualnet.backends.torch.kinds import kind_of
 from dualnet.backends.torch.live import TorchLive, named
 from dualnet.specs.carry import Carry
@@ -20,8 +20,7 @@ from dualnet.specs.carry import Carry
 # A layer, or a cell by itself → the kind that both frameworks share.
 RECURRENT = (((nn.LSTM, nn.LSTMCell), "lstm"), ((nn.GRU, nn.GRUCell), "gru"), ((nn.RNN, nn.RNNCell), "rnn"))
 CELLS = (nn.RNNBase, nn.RNNCellBase)
-LEVEL = re.compile(r"_l\d+(_reverse)?$")
-PROJECTIONS = {"q_proj_weight": "query weight", "k_proj_weight": "key weight", "v_proj_weight": "value weight"}
+HEADS = (nn.MultiheadAttention, attention.MultiheadAttention)
 
 
 def live(model: nn.Module, dtype: str, carries: Sequence[Carry] | None = None, **orders: Any) -> TorchLive:
@@ -35,25 +34,24 @@ def facts(module: nn.Module) -> list[Fact]:
 
 
 def _facts(module: nn.Module, name: str, tensor: Any) -> Iterator[Fact]:
-    """Yield what is known of one weight; the projections of attention are held in one, and are three."""
+    """Yield what is known of one weight."""
     path, _, own = name.rpartition(".")
     owner, above = module.get_submodule(path), module.get_submodule(path.rpartition(".")[0])
-    kind, role, shape, trains = kind_of(owner), own, tuple(tensor.shape), tensor.requires_grad
+    kind, shape = kind_of(owner), tuple(tensor.shape)
+    rows: tuple[int, ...] = ()
     if isinstance(owner, CELLS):
-        kind, role = next(kind for base, kind in RECURRENT if isinstance(owner, base)), LEVEL.sub("", own)
-    elif isinstance(owner, nn.MultiheadAttention) and own.startswith("in_proj"):
-        for index, part in enumerate(("query", "key", "value")):
-            rows = (index * owner.embed_dim, (index + 1) * owner.embed_dim)
-            size = (owner.embed_dim, *shape[1:])
-            axes = tuple(range(len(size)))
-            role = f"{part} {own.removeprefix('in_proj_')}"
-            yield Fact(f"{name}[{part}]", kind, role, size, axes, size, trains, "torch", at=rows)
+        kind = next(kind for base, kind in RECURRENT if isinstance(owner, base))
+    elif isinstance(owner, recurrent.Recurrent):
+        kind = owner.kind.lower()
+    elif isinstance(owner, HEADS):
+        rows = owner.rows if isinstance(owner, attention.MultiheadAttention) else (owner.embed_dim,) * 3
+    elif isinstance(above, HEADS):
+        kind, own = kind_of(above), f"out_proj_{own}"
+    else:
+        axes = tuple(range(len(shape)))
+        yield Fact(name, kind, own, shape, axes, shape, tensor.requires_grad, "torch")
         return
-    elif isinstance(owner, nn.MultiheadAttention):
-        role = PROJECTIONS.get(own, own)
-    elif isinstance(above, nn.MultiheadAttention):
-        kind, role = kind_of(above), f"output {own}"
-    yield Fact(name, kind, role, shape, tuple(range(len(shape))), shape, trains, "torch")
+    yield from laid_as_torch(name, own, kind, shape, tensor.requires_grad, "torch", rows)
 
 
 def fold(module: nn.Module, spare: Mapping[str, str]) -> nn.Module:

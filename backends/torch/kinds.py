@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from dualnet.backends.torch.attention import MultiheadAttention
+
 # The first base that fits names the kind.
 KINDS: tuple[tuple[Any, str], ...] = (
     (nn.Linear, "dense"),
@@ -19,7 +21,7 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (nn.LSTM, "lstm"),
     (nn.GRU, "gru"),
     (nn.RNN, "rnn"),
-    (nn.MultiheadAttention, "attention"),
+    ((nn.MultiheadAttention, MultiheadAttention), "attention"),
     (nn.modules.pooling._MaxPoolNd, "max pool"),
     (nn.modules.pooling._AvgPoolNd, "average pool"),
     (nn.modules.pooling._AdaptiveAvgPoolNd, "adaptive average pool"),
@@ -120,7 +122,7 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "lstm": _recurrent,
     "gru": _recurrent,
     "rnn": _recurrent,
-    "attention": lambda m: {"heads": m.num_heads},
+    "attention": lambda m: {"heads": getattr(m, "num_heads", None) or m.heads},
     "max pool": _pool,
     "average pool": _pool,
     "dropout": lambda m: {"rate": m.p},
