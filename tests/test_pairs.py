@@ -1,5 +1,6 @@
 """Pairs of weights between models that two people wrote: recurrent layers, attention, kernels of flattened images."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from keras import layers as K
 from torch import nn
 
-from dualnet import check, record
+from dualnet import build, check, record
+from dualnet import specs as S
 from dualnet.backends.fact import Piece
 from dualnet.errors import WeightsError
 from dualnet.run.recording import Recording
@@ -67,6 +69,37 @@ def test_recurrent_layers_and_attention_are_paired(order: int, source: str) -> N
     assert report.agrees, report
     assert len(report.stage("structure").figures["matching"]) == 32
     assert "added to the first bias: lstm.bias_hh_l0" in report.stage("structure").note
+
+
+def compiled(framework: str, biases: str) -> Any:
+    """Return what ``reader`` and ``Reader`` are, out of a spec."""
+    layers = (
+        S.Embedding(11, 6, name="embed"),
+        S.LSTM(4, layers=2, bidirectional=True, bias=biases, name="lstm"),
+        S.MultiheadAttention(2, name="attention"),
+        S.Add(name="sum", inputs=("lstm", "attention")),
+        S.LayerNorm(1, name="norm"),
+        S.GRU(5, name="gru"),
+        S.RNN(4, bias=biases, returns="last", name="rnn"),
+        S.Linear(3, name="head"),
+    )
+    return build(S.Spec("reader", S.Block(layers), (7,)), framework)
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+@pytest.mark.parametrize("theirs", [partial(Reader, still=False), reader], ids=["torch", "keras"])
+def test_a_compiled_spec_meets_what_people_wrote(framework: str, theirs: Any) -> None:
+    keras.utils.set_random_seed(5)
+    ours = compiled(framework, "one" if theirs is reader else "two")
+    report = check(ours, theirs(), TOKENS, weights_from="right", stages="structure,weights,forward,gradients")
+    assert report.agrees, report
+    assert len(report.stage("structure").figures["matching"]) == (32 if theirs is reader else 37)
+
+
+def test_a_second_bias_of_ours_in_keras_has_no_counterpart() -> None:
+    report = check(compiled("keras", "two"), reader(), TOKENS, weights_from="right", stages="structure,forward")
+    assert report.stage("structure").verdict == "divergent"
+    assert report.stage("structure").where == "lstm/bias_hh_l0"
 
 
 def test_a_second_bias_that_trains_is_named() -> None:

@@ -104,7 +104,7 @@ def _fact(name: str, variable: Any, owner: Any, trained: bool) -> Fact:
 
 
 def fold(model: Any, spare: Mapping[str, str]) -> Any:
-    """Return the model: no layer of Keras has a second bias."""
+    """Return the model: only second biases of PyTorch's layers are spared."""
     return model
 
 

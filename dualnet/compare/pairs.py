@@ -107,13 +107,19 @@ def _bare_kind(fact: Fact) -> bool:
 
 
 def _second_biases(facts: Sequence[Fact], others: Sequence[Fact], taken: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the second biases of recurrent layers whose counterpart has one only, and the first of the same layer."""
+    """Yield the second biases of PyTorch's layers whose counterpart has one only, and the first of the same layer."""
     if any(fact.role == "bias_hh" and fact.name not in taken for fact in others):
         return  # there is one that could be it
     known = {fact.name for fact in facts}
     for fact in facts:
         first = fact.name.replace("bias_hh", "bias_ih")
-        if fact.role == "bias_hh" and fact.name not in taken and first in taken and first in known:
+        if (
+            fact.framed == "torch"
+            and fact.role == "bias_hh"
+            and fact.name not in taken
+            and first in taken
+            and first in known
+        ):
             yield fact.name, first
 
 
