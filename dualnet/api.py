@@ -22,6 +22,7 @@ from dualnet.errors import SpecError
 from dualnet.run.hosts import Here, Host
 from dualnet.run.port import Ported, other, porter, program_of, spread, written
 from dualnet.run.port import port as port_model
+from dualnet.run.predictor import Predictor
 from dualnet.run.recording import SUFFIX, Recording
 from dualnet.run.recording import load as load_recording
 from dualnet.run.weights import load_arrays, load_weights, save, weights
@@ -40,6 +41,7 @@ __all__ = [
     "load_arrays",
     "load_weights",
     "port",
+    "predictor",
     "record",
     "register",
     "save",
@@ -137,6 +139,15 @@ def build(
         return written(spec, backend).model
     spec = spec if isinstance(spec, Spec) else load(spec)
     return backend_of(backend).build(spec, dtype=dtype, device=device, seed=seed)
+
+
+def predictor(model: Any) -> Predictor:
+    """Return a live model as a function of arrays, ``predict(inputs, batch_size=None)``, in evaluation mode.
+
+    It takes the cheapest call there is: no graph of gradients in torch, one compiled graph for each kind of input in
+    Keras. Keep it: what it has compiled is gone with it. Raises ``UnsupportedError`` for what is no model.
+    """
+    return Predictor(model)
 
 
 def record(

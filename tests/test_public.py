@@ -23,6 +23,7 @@ FUNCTIONS = (
     "load_arrays",
     "load_weights",
     "port",
+    "predictor",
     "record",
     "register",
     "save",

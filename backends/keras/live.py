@@ -177,11 +177,7 @@ class KerasLive(Held):
         if self.flat:
             tensors = [each for each in leaves(given) if tf.is_tensor(each)]
             return self.model(*handed(self.model, tensors), training=training)
-        args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
-        named = {name: given[name] for name in given if isinstance(name, str)}
-        if isinstance(self.model, (keras.Sequential, keras.models.Model)) and hasattr(self.model, "inputs"):
-            return self.model(named or (args[0] if len(args) == 1 else args), training=training)
-        return self.model(*handed(self.model, args), **named, training=training)
+        return called(self.model, given, training)
 
     def _given(self, inputs: Inputs) -> tuple[dict[int | str, Any], dict[int, Any]]:
         """Return the inputs as tensors, and those that have gradients by their number."""
@@ -245,6 +241,15 @@ def _applied(optimizer: Any, found: list[Any], variables: list[Any]) -> list[Any
     with swapped(optimizer, _clip_gradients=clip):
         optimizer.apply(found, variables)
     return [tf.convert_to_tensor(each) for each in clipped]
+
+
+def called(model: Any, given: dict[int | str, Any], training: bool = False) -> Any:
+    """Return what a model gives for inputs by place and by keyword, handed over as its call takes them."""
+    args = [given[name] for name in sorted(name for name in given if isinstance(name, int))]
+    named = {name: given[name] for name in given if isinstance(name, str)}
+    if isinstance(model, (keras.Sequential, keras.models.Model)) and hasattr(model, "inputs"):
+        return model(named or (args[0] if len(args) == 1 else args), training=training)
+    return model(*handed(model, args), **named, training=training)
 
 
 def handed(model: Any, inputs: list[Any]) -> list[Any]:

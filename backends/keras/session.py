@@ -49,7 +49,7 @@ class KerasSession:
         self.trainer: Trainer | None = None
         self.why = ""
         self._forward = {mode: tf.function(lambda *x, mode=mode: self._watch(x, mode)) for mode in (False, True)}
-        self._predict = tf.function(lambda x: self.model(x, training=False), reduce_retracing=True)
+        self._predict: Any = None
 
     def structure(self) -> list[LayerFacts]:
         """Return the layers in graph order, with the settings that the live objects hold."""
@@ -235,10 +235,13 @@ class KerasSession:
     def predict(self, data: str, batch_size: int = 1000) -> Array:
         """Return the first output for a whole held data set, in evaluation mode."""
         inputs = self.held[data]["inputs"]
+        if self._predict is None:
+            call = tf.function(lambda *x: self.model(list(x) if len(x) > 1 else x[0], training=False), autograph=False)
+            any_size = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in inputs]
+            self._predict = call.get_concrete_function(*any_size)
         made = []
         for start in range(0, int(inputs[0].shape[0]), batch_size):
-            batch = [tensor[start : start + batch_size] for tensor in inputs]
-            outputs = self._predict(batch if len(batch) > 1 else batch[0])
+            outputs = self._predict(*(tensor[start : start + batch_size] for tensor in inputs))
             made.append(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
         return np.concatenate(_logical(self.built.layouts.outputs[:1] * len(made), made))
 

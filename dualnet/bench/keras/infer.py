@@ -7,9 +7,9 @@ from dualnet.bench.keras.base import LAST, arrays, first, given, module
 
 import tensorflow as tf  # isort: skip
 
-from dualnet.backends import backend
 from dualnet.backends.keras.device import place
 from dualnet.bench.job import Job, Timed
+from dualnet.run.predictor import Predictor
 
 
 def _calling(job: Job, batch: int, answer: Callable[[Any], Callable[[Any], Any]], resident: bool) -> Timed:
@@ -49,13 +49,6 @@ def compiled(job: Job, batch: int) -> Timed:
     return _calling(job, batch, lambda model: tf.function(lambda x: model(x, training=False)), resident=True)
 
 
-def session(job: Job, batch: int) -> Timed:
-    """Ask a session to predict a held batch."""
-    made = backend("keras").session(job.net, dtype=job.dtype, device=job.device, seed=job.seed)
-    made.hold("bench", {name: array[:batch] for name, array in job.inputs.items()})
-
-    def run(calls: int) -> None:
-        for _ in range(calls):
-            made.predict("bench", batch)
-
-    return Timed(batch, run, single=True, model=made, memory_format="the session's own")
+def predictor(job: Job, batch: int) -> Timed:
+    """Ask a predictor, with NumPy."""
+    return _calling(job, batch, Predictor, resident=False)

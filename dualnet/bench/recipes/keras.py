@@ -66,7 +66,7 @@ TABLE = (
         best=(DENSE, CONV, LIVE),
         nets=EVERY,
     ),
-    Recipe("dualnet", "infer", "infer:session", "the session's own predict on held data", role="dualnet"),
+    Recipe("dualnet", "infer", "infer:predictor", "dualnet.predictor: NumPy in, NumPy out", role="dualnet", nets=EVERY),
     Recipe(
         "emitted source",
         "build",

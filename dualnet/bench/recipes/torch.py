@@ -71,7 +71,7 @@ TABLE = (
         best=(CONV,),
         nets=(CONV,),
     ),
-    Recipe("dualnet", "infer", "infer:session", "the session's own predict on held data", role="dualnet"),
+    Recipe("dualnet", "infer", "infer:predictor", "dualnet.predictor: NumPy in, NumPy out", role="dualnet", nets=EVERY),
     Recipe(
         "emitted source",
         "build",

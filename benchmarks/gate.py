@@ -1,0 +1,101 @@
+"""The gate: a few of the speed cases, quickly; exit 1 where one has got slower beyond the noise.
+
+    python benchmarks/gate.py            # what CI runs: two to three minutes
+    python benchmarks/gate.py --record   # after a change that is meant: what is measured from now on
+
+A case is held to its mark of the other files, and on the machine that recorded results/gate.json to what was recorded
+there. It has failed if its whole interval lies beyond, twice, in fresh processes.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import building
+import inference
+import starting
+from cases import HERE, KNOWN, Case, Given, Measured, benched, between
+from nets import MLP
+from training import FIT, KERAS, TENSORS, TORCH
+
+from dualnet import store
+from dualnet.bench import plan
+from dualnet.bench.machine import machine
+from dualnet.report.look import short
+from dualnet.report.result import dumps
+
+RECORD = HERE / "results" / "gate.json"
+# Two identical processes differ by 10 % on small machines, and another day's placement of memory by as much again.
+SLACK = 1.25
+
+train = benched(MLP, (TENSORS, FIT, "dualnet"), "train")
+
+
+def of(cases: tuple[Case, ...], work: str) -> Case:
+    """Return the case of this work."""
+    return next(case for case in cases if case.work == work)
+
+
+CASES = (
+    Case(
+        "torch MLP training", "TensorDataset + DataLoader", between(TORCH, f"torch: {TENSORS}", train, "train"), 1.5, 3
+    ),
+    Case("Keras MLP training", "model.fit on NumPy", between(KERAS, f"keras: {FIT}", train, "train"), 4, 6),
+    of(inference.CASES, "Keras inference, batch 1: mlp"),
+    of(building.CASES, "build of a spec: mlp, torch"),
+    of(starting.CASES, "dualnet --help"),
+    of(starting.CASES, "dualnet show --backend torch"),
+)
+
+
+def limit(case: Case, recorded: dict[str, Any]) -> float:
+    """Return what a case is held to: its mark, or, if that is the harder one, what was recorded and some slack."""
+    held = recorded.get(case.work)
+    if held is None:
+        return case.least
+    return min(case.least, held["value"] * SLACK) if case.less else max(case.least, held["value"] / SLACK)
+
+
+def lost(case: Case, found: Measured, bound: float) -> bool:
+    """Return whether the whole interval lies beyond the limit; what could not be measured is lost."""
+    return not (found.low <= bound if case.less else found.high >= bound)
+
+
+def main() -> int:
+    """Measure, tell, and return the exit code."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--record", action="store_true", help="keep what is measured as what is held to")
+    given = words.parse_args()
+    os.chdir(HERE.parent)
+    known = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"machine": {}, "cases": {}}
+    here = machine()["processor"], machine()["cpus"]
+    recorded = known["cases"] if here == (known["machine"].get("processor"), known["machine"].get("cpus")) else {}
+    settings = plan.Settings(processes=3, seconds=12.0, samples=20_000)
+    fresh: dict[str, Any] = {}
+    failed = []
+    for case in CASES:
+        bound = limit(case, {} if given.record else recorded)
+        found = case.measure(Given(settings, tiny=False))
+        if lost(case, found, bound):
+            KNOWN.clear()
+            found = case.measure(Given(settings, tiny=False))
+        fresh[case.work] = asdict(found)
+        told = f"{short(found.value)}× [{short(found.low)}, {short(found.high)}]" if not found.note else found.note
+        ok = "lost" if lost(case, found, bound) else "kept"
+        failed += [case.work] if ok == "lost" else []
+        print(
+            f"{ok}: {case.work} against {case.against}: {told}, {'≤' if case.less else '≥'} {short(bound)}×", flush=True
+        )
+    if given.record and not failed:
+        store.write_text(RECORD, dumps({"machine": machine(), "cases": fresh}))
+        print(f"written: {RECORD}")
+    if not recorded and not given.record:
+        print("another machine than the one that was recorded: held to the marks alone")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
