@@ -92,6 +92,7 @@ def test_the_signatures_are_frozen() -> None:
         "try_gpu": ["backend", "index"],
         "weights": ["model", "spec"],
         "register": ["layer", "shape", "parameters", "inputs", "lowerings"],
+        "predictor": ["model"],
         "port": ["module", "example_inputs", "to", "example_kwargs", "certificate", "partial"],
         "record": ["model", "inputs", "like", "table", "as_is"],
     }

@@ -1,6 +1,7 @@
 """The ladder's report as a result: its stages, the gaps layer by layer, and the curves of the stages on data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dualnet.compare.report import Report
@@ -37,7 +38,12 @@ def result(report: Report, environment: Mapping[str, Any]) -> Result:
 
 def _says(report: Report) -> list[str]:
     """Return the first divergence of each stage that has one, else what the verdict means."""
-    told = [". ".join(line.strip() for line in located(stage)) + "." for stage in report.stages if stage.where]
+    told, causes = [], set[str]()
+    for stage in (each for each in report.stages if each.where):
+        known = any(cause in stage.cause for cause in causes)  # once in words is enough
+        lines = located(replace(stage, cause="as above" if known else stage.cause))
+        told.append(". ".join(line.strip() for line in lines) + ".")
+        causes |= {stage.cause} - {""}
     if told and report.verdict == "divergent":
         told[0] = f"First divergence: {told[0]}"
     return told or [f"No stage diverges: {MEANING[report.verdict]}."]
