@@ -12,6 +12,7 @@ from dualnet.backends.precision import precision
 from dualnet.backends.protocol import Array, Arrays, Forward, Gradients, LayerFacts, Progress
 from dualnet.backends.torch import device as devices
 from dualnet.backends.torch.build import FAST, build
+from dualnet.backends.torch.dense import Dense
 from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.initializers import drawn, fill
@@ -178,6 +179,8 @@ class TorchSession:
         """Keep a data set on the device under a name."""
         rest = {"targets": targets, "labels": labels, "soft": soft}
         kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
+        if targets is not None and labels is not None and np.array_equal(targets, labels):
+            kept["labels"] = kept["targets"]  # gathered once
         self.held[name] = {"inputs": self._inputs(inputs), **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
@@ -189,7 +192,8 @@ class TorchSession:
         check.trains(self.precision.name)
         tensors = self._tensors()
         named = {name: tensors[name] for name in self.trainable()}
-        self.trainer = Trainer(self.model, named, loss, optimizer, clip, self._casting)
+        dense = None if self.precision.mixed else Dense.of(self.spec, self.layers, loss)
+        self.trainer = Trainer(self.model, named, loss, optimizer, clip, self._casting, dense)
 
     def speed(self) -> str:
         """Return in words by which recipe the prepared training runs, and why."""
@@ -199,6 +203,7 @@ class TorchSession:
         said = [
             "resident data, rows by index_select",
             "a fused optimizer" if fused else "no fused optimizer: torch has none",
+            *(["the gradients of a dense chain written out"] if self.trainer.dense else []),
         ]
         return "; ".join([*said, *(["channels_last for convolutions"] if spatial else [])])
 

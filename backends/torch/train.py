@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dualnet.backends.protocol import Array, Arrays, Progress
 from dualnet.backends.torch import optimizers
+from dualnet.backends.torch.dense import Dense
 from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.losses import loss_function
@@ -36,6 +37,7 @@ class Trainer:
         optimizer: Optimizer,
         clip: Clip | None,
         casting: Callable[[], Any] = nullcontext,
+        dense: Dense | None = None,
     ):
         self.model, self.named, self.clip, self.casting = model, named, clip, casting
         self.loss = loss_function(loss)
@@ -44,6 +46,7 @@ class Trainer:
         self.averages: dict[str, Tensor] = {}
         self.scaling = Scaling(optimizer.loss_scale) if optimizer.loss_scale else None
         self.dropouts = [module for module in model.modules() if isinstance(module, SharedDropout)]
+        self.dense = dense if self.accumulate.steps == 1 and self.scaling is None else None
         self.count = 0
         for parameter in named.values():
             parameter.grad = None
@@ -66,18 +69,23 @@ class Trainer:
         for module in self.dropouts:
             module.step = self.count
         # index_select copies rows; tensor[row] looks up every number, five times as slow
-        with self.casting():
-            outputs = self.model(*(tensor.index_select(0, row) for tensor in data["inputs"]))
-        first = wide(outputs[0] if isinstance(outputs, tuple) else outputs)
+        inputs = [tensor.index_select(0, row) for tensor in data["inputs"]]
         targets, soft = (None if data[key] is None else data[key].index_select(0, row) for key in ("targets", "soft"))
-        loss = self.loss(first, targets, soft)
-        (loss * self.scaling.scale if self.scaling else loss).backward()
+        if self.dense:
+            loss, first = self.dense(*inputs, targets, soft)
+        else:
+            with self.casting():
+                outputs = self.model(*inputs)
+            first = wide(outputs[0] if isinstance(outputs, tuple) else outputs)
+            loss = self.loss(first, targets, soft)
+            (loss * self.scaling.scale if self.scaling else loss).backward()
         self.count += 1
         if self.count % self.accumulate.steps == 0:
             self._update(rate)
         if data["labels"] is None:
             return loss.detach(), torch.zeros((), dtype=torch.int64)
-        return loss.detach(), (first.argmax(1) == data["labels"].index_select(0, row)).sum()
+        labels = targets if data["labels"] is data["targets"] else data["labels"].index_select(0, row)
+        return loss.detach(), (first.argmax(1) == labels).sum()
 
     @property
     def updates(self) -> int:
@@ -100,7 +108,8 @@ class Trainer:
             group = optimizer.param_groups[0]
             group["lr"] = rate * group["rate_factor"]
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            if not self.dense:  # which writes over them
+                optimizer.zero_grad(set_to_none=True)
         if self.average:
             self._average(self.average)
 
