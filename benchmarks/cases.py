@@ -95,7 +95,8 @@ def benched(spec: Spec, recipes: Sequence[str], what: str, **changes: Any) -> Ca
     def run(given: Given) -> Result:
         key = f"{spec.name} {recipes} {what} {changes}"
         if key not in KNOWN:
-            settings = replace(given.settings, whats=(what,), recipes=tuple(recipes) or "usual", **changes)
+            changed = changes | ({"samples": given.settings.samples} if given.tiny else {})
+            settings = replace(given.settings, whats=(what,), recipes=tuple(recipes) or "usual", **changed)
             KNOWN[key] = running(settings).specs([spec], ("torch", "keras"))
         return KNOWN[key]
 

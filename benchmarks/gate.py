@@ -31,7 +31,7 @@ RECORD = HERE / "results" / "gate.json"
 # Two identical processes differ by 10 % on small machines, and another day's placement of memory by as much again.
 SLACK = 1.25
 
-train = benched(MLP, (TENSORS, FIT, "dualnet"), "train")
+train = benched(MLP, (TENSORS, FIT, "dualnet"), "train", samples=60_000)
 
 
 def of(cases: tuple[Case, ...], work: str) -> Case:
