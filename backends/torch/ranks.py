@@ -180,7 +180,7 @@ class RankTrainer(Trainer):
         for p in self.named.values():
             p.grad = None  # or DDP would add up what earlier batches left, once for each rank
         with self.casting():
-            own = self.parallel(*(tensor[row[first:last]] for tensor in data["inputs"]))
+            own = self.parallel(*(held.rows(row[first:last]) for held in data["inputs"]))
         outputs = self.ranks.gathered(wide(own), first)
         soft, labels = data["soft"], data["labels"]
         loss = self.loss(outputs, data["targets"][row], None if soft is None else soft[row])

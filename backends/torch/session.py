@@ -17,6 +17,7 @@ from dualnet.backends.torch.device import array_of
 from dualnet.backends.torch.dropout import SharedDropout
 from dualnet.backends.torch.initializers import drawn, fill
 from dualnet.backends.torch.losses import loss_function
+from dualnet.backends.torch.resident import Resident
 from dualnet.backends.torch.train import Held, Trainer, wide
 from dualnet.backends.walk import walk
 from dualnet.specs.draw import draw
@@ -181,7 +182,8 @@ class TorchSession:
         kept = {key: None if array is None else self._kept(array) for key, array in rest.items()}
         if targets is not None and labels is not None and np.array_equal(targets, labels):
             kept["labels"] = kept["targets"]  # gathered once
-        self.held[name] = {"inputs": self._inputs(inputs), **kept}
+        spatial = self._spatial()
+        self.held[name] = {"inputs": [Resident(tensor, spatial) for tensor in self._inputs(inputs)], **kept}
 
     def prepare(self, loss: Loss, optimizer: Optimizer, clip: Clip | None = None, steps: int = 0) -> None:
         """Make a fresh optimizer: step 0, empty slots. ``steps`` is how many are to come, 0 if nobody knows.
@@ -199,13 +201,15 @@ class TorchSession:
         """Return in words by which recipe the prepared training runs, and why."""
         assert self.trainer is not None  # the protocol: prepare comes first
         fused = all(optimizer.defaults.get("fused") for optimizer in self.trainer.optimizers)
-        spatial = any(kernel.dim() in FAST for kernel in self.model.parameters())
         said = [
             "resident data, rows by index_select",
             "a fused optimizer" if fused else "no fused optimizer: torch has none",
             *(["the gradients of a dense chain written out"] if self.trainer.dense else []),
         ]
-        return "; ".join([*said, *(["channels_last for convolutions"] if spatial else [])])
+        return "; ".join([*said, *(["channels_last for convolutions"] if self._spatial() else [])])
+
+    def _spatial(self) -> bool:
+        return any(kernel.dim() in FAST for kernel in self.model.parameters())
 
     def steps(self, data: str, indices: Array, rates: Array) -> Progress:
         """Take one training step on each row of ``indices``."""
@@ -223,10 +227,10 @@ class TorchSession:
 
     def predict(self, data: str, batch_size: int = 1000) -> Array:
         """Return the first output for a whole held data set, in evaluation mode."""
-        inputs: list[Tensor] = self.held[data]["inputs"]
+        inputs: list[Resident] = self.held[data]["inputs"]
         self.model.eval()
         with torch.inference_mode(), self._casting():
-            made = [self.model(*batch) for batch in zip(*(t.split(batch_size) for t in inputs), strict=True)]
+            made = [self.model(*batch) for batch in zip(*(held.batches(batch_size) for held in inputs), strict=True)]
         return np.concatenate([array_of(out[0] if isinstance(out, tuple) else out) for out in made])
 
     def _inputs(self, inputs: Mapping[str, Array]) -> list[Tensor]:

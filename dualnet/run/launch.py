@@ -11,6 +11,11 @@ from typing import IO
 
 WORKER = "dualnet.run.worker"
 
+# glibc gives what large tensors held back to the system when they are freed, and every step asks for it anew, page by
+# page. Kept, a step of a small CNN in torch takes 41 ms for 63 on one core; TensorFlow, which keeps its own, 40 for 35.
+KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+KEEPS = {"torch": KEPT}
+
 
 @dataclass(frozen=True)
 class Order:
@@ -33,7 +38,7 @@ class Order:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get("DUALNET_VERBOSE") else log,
-                env=os.environ | settings,
+                env=KEEPS.get(self.words[0], {}) | os.environ | settings,
             )
         except OSError:
             log.close()
