@@ -13,7 +13,7 @@ JOBS ?= 2
 SPLIT = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-all fuzz lint types ci clean
+.PHONY: help dev demo test test-all fuzz speed lint types ci clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-all: $(STAMP) ## run the tests, the slow ones too
 
 fuzz: $(STAMP) ## hold 10,000 random graphs of both frameworks to one another; goes on where it was stopped
 	$(BIN)/python -m tests.fuzz --jobs $(JOBS)
+
+speed: $(STAMP) ## see that nothing has got slower beyond the noise: some minutes, on an idle machine
+	$(BIN)/python benchmarks/gate.py
 
 lint: $(STAMP) ## check format and style
 	$(BIN)/ruff format --check .

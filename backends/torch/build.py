@@ -32,15 +32,27 @@ class Block(nn.Module):
         self.scope = scope
         # Written past add_module, which refuses names such as "type" or "train" that a spec may use.
         self._modules.update(modules)
+        self.chain = _chained(scope)
 
     def forward(self, *inputs: Tensor) -> Any:
         """Return the block's outputs: a tensor, or a tuple of them."""
+        if self.chain:
+            made = inputs[0]
+            for step in self.scope.steps:
+                made = self._modules[step.name](made)
+            return made
         wires = dict(zip(self.scope.ports, inputs, strict=True))
         for step in self.scope.steps:
             made = self._modules[step.name](*(wires[name] for name in step.inputs))
             wires.update(zip(step.made, made if len(step.made) > 1 else (made,), strict=True))
         outputs = tuple(wires[name] for name in self.scope.outputs)
         return outputs if len(outputs) > 1 else outputs[0]
+
+
+def _chained(scope: Scope) -> bool:
+    """Return whether every layer reads what the one before it gives, and that alone: there are no wires to keep."""
+    read, gives = [step.inputs for step in scope.steps], [step.made for step in scope.steps]
+    return (scope.ports, *gives) == (*read, scope.outputs) and all(len(each) == 1 for each in (scope.ports, *gives))
 
 
 def build(
