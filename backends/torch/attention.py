@@ -61,10 +61,16 @@ class MultiheadAttention(nn.Module):
                 _trio(wires), self._weights(), self._biases(), (self.size, self.size, self.wide), strict=True
             )
         )
+        made: Tensor = self.out_proj(self._attended(q, k, v).transpose(1, 2).flatten(2))
+        return made
+
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return (N, heads, Lq, wide). Torch's own kernel is the faster one without gradients, and the slower with."""
+        if not (self.training or torch.is_grad_enabled()):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         scores = q @ k.transpose(-2, -1) / self.size**0.5
         shares = self.drop(torch.softmax(_causal(scores) if self.causal else scores, -1))
-        made: Tensor = self.out_proj((shares @ v).transpose(1, 2).flatten(2))
-        return made
+        return shares @ v
 
     def _weights(self) -> tuple[Tensor, ...]:
         if self.fused:
