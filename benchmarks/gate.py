@@ -4,14 +4,17 @@
     python benchmarks/gate.py --record   # after a change that is meant: what is measured from now on
 
 A case is held to its mark of the other files, and on the machine that recorded results/gate.json to what was recorded
-there. It has failed if its whole interval lies beyond, twice, in fresh processes.
+there. It has failed if its whole interval lies beyond, twice, in fresh processes. Where others are at work on the
+machine nothing can be concluded: the gate says so, and fails nobody.
 """
 
 import argparse
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import building
@@ -28,8 +31,11 @@ from dualnet.report.look import short
 from dualnet.report.result import dumps
 
 RECORD = HERE / "results" / "gate.json"
-# Two identical processes differ by 10 % on small machines, and another day's placement of memory by as much again.
-SLACK = 1.25
+# Two identical processes differ by 10 % on small machines, another day's placement of memory by as much again, and
+# machines that give the same name to their processor by more.
+SLACK = 1.5
+# A start is timed on one core while another imports, and medians bear some of the time taken away, but not more.
+BUSY = 0.2
 
 BOUNDS = ("fixed batch", "fixed batch, XLA")  # what no training of the net can be faster than
 train = benched(MLP, (TENSORS, *BOUNDS, "dualnet"), "train")
@@ -54,6 +60,21 @@ CASES = (
 )
 
 
+def busy(seconds: float = 3.0) -> float:
+    """Return the share of the machine's time that others take, while this process sleeps; 0 where nobody counts."""
+    if not Path("/proc/stat").exists():
+        return 0.0
+    before = _ticks()
+    time.sleep(seconds)
+    spent = [now - then for now, then in zip(_ticks(), before, strict=True)]
+    return 1.0 - (spent[3] + spent[4]) / sum(spent)  # idle, and waiting for a disk
+
+
+def _ticks() -> list[int]:
+    """Return what the kernel counts: user, nice, system, idle, iowait, irq, softirq, steal."""
+    return [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:9]]
+
+
 def limit(case: Case, recorded: dict[str, Any]) -> float:
     """Return what a case is held to: its mark, or, if that is the harder one, what was recorded and some slack."""
     held = recorded.get(case.work)
@@ -73,6 +94,10 @@ def main() -> int:
     words.add_argument("--record", action="store_true", help="keep what is measured as what is held to")
     given = words.parse_args()
     os.chdir(HERE.parent)
+    others = busy()
+    if others > BUSY or (os.cpu_count() or 1) < 2:
+        print(f"not measured: others take {others:.0%} of {os.cpu_count()} cores; it wants two that are idle")
+        return 0
     known = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"machine": {}, "cases": {}}
     here = machine()["processor"], machine()["cpus"]
     recorded = known["cases"] if here == (known["machine"].get("processor"), known["machine"].get("cpus")) else {}
@@ -97,6 +122,9 @@ def main() -> int:
         print(f"written: {RECORD}")
     if not recorded and not given.record:
         print("another machine than the one that was recorded: held to the marks alone")
+    if failed and (others := busy()) > BUSY:
+        print(f"nothing concluded: others came, and take {others:.0%} of {os.cpu_count()} cores")
+        return 0
     return 1 if failed else 0
 
 
