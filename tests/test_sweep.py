@@ -240,7 +240,7 @@ def test_a_worker_that_has_grown_too_large_leaves_and_nothing_is_lost(
     made = local.Process
 
     def process(*given: Any, **more: Any) -> Any:
-        started.append(given[3])
+        started.append(given[1])
         return made(*given, **more)
 
     monkeypatch.setattr(local, "Process", process)

@@ -21,7 +21,7 @@ TRIES = 2
 SHORT = 1.0
 
 Given = tuple[str, int]  # a cell as it is written, and the how manieth try it is
-Done = SimpleQueue[tuple[str, Outcome]]
+Done = SimpleQueue[tuple[str, Outcome] | BaseException]
 
 
 class Local:
@@ -43,9 +43,19 @@ class Local:
         done: Done = SimpleQueue()
         count = len(waiting)
         for number in range(min(self.workers, count)):
-            Thread(target=self._work, args=(number, waiting, done), daemon=True).start()
+            Thread(target=self._kept, args=(number, waiting, done), daemon=True).start()
         for _ in range(count):
-            yield done.get()
+            made = done.get()
+            if isinstance(made, BaseException):
+                raise made
+            yield made
+
+    def _kept(self, number: int, waiting: deque[Given], done: Done) -> None:
+        """Keep one worker busy; whatever goes wrong in this thread is raised where the results are waited for."""
+        try:
+            self._work(number, waiting, done)
+        except BaseException as error:
+            done.put(error)
 
     def _work(self, number: int, waiting: deque[Given], done: Done) -> None:
         """Keep one worker busy until nothing waits."""
