@@ -44,7 +44,7 @@ def channels_last(job: Job, batch: int) -> Timed:
 def predictor(job: Job, batch: int) -> Timed:
     """Ask a predictor, with NumPy; a spec's kernels lie as dualnet builds them."""
     last = job.spec is not None and all(array.ndim == 4 for array in job.inputs.values())
-    model, data = module(job, last), Data(job)
+    model, data = module(job, last).eval(), Data(job)
     inputs, _ = data(torch.arange(batch, device=data.device))
     arrays, predict = replaced(inputs, lambda each: each.cpu().numpy()), Predictor(model)
 
