@@ -103,9 +103,10 @@ def test_a_second_bias_of_ours_in_keras_has_no_counterpart() -> None:
 
 
 def test_a_second_bias_that_trains_is_named() -> None:
+    keras.utils.set_random_seed(1)  # torch's generator too
     report = check(Reader(still=False), reader(), TOKENS, weights_from="left")
     assert report.verdict == "divergent"
-    assert report.stage("forward").verdict == "equal"
+    assert report.stage("forward").verdict in ("equal", "rounding")
     assert report.stage("state").cause.startswith("double bias")
 
 
